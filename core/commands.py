@@ -1,0 +1,84 @@
+"""What the world may ask of the worker. A command is a request: it counts once the worker has answered it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+import uuid
+from typing import Literal
+
+import msgspec
+
+from .errors import RlaifError
+
+MAX_LINE_BYTES = 64 * 1024
+Setting = Literal["kl_coef", "learning_rate", "critic_learning_rate"]
+SETTINGS: tuple[Setting, ...] = ("kl_coef", "learning_rate", "critic_learning_rate")
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex[:12])
+    by: str = msgspec.field(default_factory=lambda: whoami())
+    time: float = msgspec.field(default_factory=time.time)
+
+
+class Pause(_Command, frozen=True, kw_only=True, tag="pause"):
+    """Wait after the current step."""
+
+
+class Resume(_Command, frozen=True, kw_only=True, tag="resume"):
+    """Go on after a pause."""
+
+
+class Stop(_Command, frozen=True, kw_only=True, tag="stop"):
+    """Finish the current step, save a checkpoint and end the worker."""
+
+
+class CheckpointNow(_Command, frozen=True, kw_only=True, tag="checkpoint"):
+    """Save a checkpoint after the current step."""
+
+
+class Set(_Command, frozen=True, kw_only=True, tag="set"):
+    """Change a live setting from the next step on."""
+
+    name: Setting
+    value: float
+
+
+Command = Pause | Resume | Stop | CheckpointNow | Set
+
+_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+
+
+class CommandError(RlaifError):
+    """A line of the command file is not a command."""
+
+
+def decode(line: bytes) -> Command:
+    """Read one command. Raises ``CommandError`` for anything outside the closed list, or a line over 64 KiB."""
+    if len(line) > MAX_LINE_BYTES:
+        raise CommandError(f"command of {len(line)} bytes; at most {MAX_LINE_BYTES} are read")
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CommandError(f"not a command: {error}") from error
+
+
+def name_of(command: Command) -> str:
+    """The word a person types for it."""
+    return type(command).__struct_config__.tag  # type: ignore[return-value]
+
+
+def whoami() -> str:
+    """``user@terminal`` of this process, for the log of who asked."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    for descriptor in (0, 1, 2):
+        try:
+            return f"{user}@{os.ttyname(descriptor).removeprefix('/dev/')}"
+        except OSError:
+            continue
+    return f"{user}@-"

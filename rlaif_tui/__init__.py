@@ -1,0 +1,1 @@
+"""The terminal app: a viewer that folds a run directory into screens. It imports no torch."""
