@@ -167,3 +167,17 @@ def request_for(rollout: Rollout) -> JudgeRequest:
         truncated=rollout.finish == "length",
         system=system,
     )
+
+
+class RolloutMeasures(msgspec.Struct, frozen=True, kw_only=True):
+    """What training computed for one rollout of a finished step."""
+
+    rollout_id: str
+    reward: float | None
+    """Terminal reward after the pipeline; None for a rollout that was left out."""
+    kl: float
+    """Sum over the response of old minus reference log-prob, nats."""
+    kl_tokens: tuple[float, ...]
+    """The same per response token."""
+    used: bool
+    """False if the judgement failed and the rollout was left out of advantages and losses."""
