@@ -6,20 +6,17 @@ are not finite are written as null, so every measured figure is ``float | None``
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import msgspec
 
 from .errors import RlaifError
+from .figures import Sample as Sample
+from .figures import StepMetrics as StepMetrics
+from .figures import finite as finite
 
 Phase = Literal["load", "validate", "generate", "judge", "score", "update", "checkpoint", "idle"]
 SCHEMA_VERSION = 1
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN, infinite or missing."""
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -85,74 +82,11 @@ class JudgeFailed(_Event, frozen=True, kw_only=True, tag="judge_failed"):
     attempts: int = 1
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One response as shown live. Texts are cut for display; ``rollouts/`` has them whole."""
-
-    rollout_id: str
-    prompt: str
-    response: str
-    score: float | None
-    reason: str
-    tokens: int
-    finish: str
-    kl: float | None = None
-
-
 class SamplesShown(_Event, frozen=True, kw_only=True, tag="samples_shown"):
     """Some responses of a step, worst and best among them."""
 
     step: int
     samples: tuple[Sample, ...]
-
-
-class StepMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """Every figure of one PPO step; token means unless said otherwise, None where it is not defined."""
-
-    score_mean: float | None
-    score_std: float | None
-    reward_mean: float | None
-    """Terminal reward after the pipeline, before the KL price."""
-    kl_penalty_mean: float | None
-    """beta times the summed per-token KL, mean over rows: what the KL price took off the reward."""
-    kl_seq: float | None
-    """Mean sequence KL to the reference, k1, nats per response."""
-    kl_seq_k3: float | None
-    policy_loss: float | None
-    value_loss: float | None
-    entropy: float | None
-    approx_kl: float | None
-    clip_fraction: float | None
-    dual_clip_fraction: float | None
-    value_clip_fraction: float | None
-    ratio_mean: float | None
-    ratio_min: float | None
-    ratio_max: float | None
-    first_ratio_error: float | None
-    """Largest |ratio - 1| in the step's first mini-batch: 0 unless sampling and training disagree."""
-    explained_variance: float | None
-    advantage_std: float | None
-    response_length: float | None
-    response_length_p95: float | None
-    eos_rate: float | None
-    truncated_rate: float | None
-    grad_norm_actor: float | None
-    grad_norm_critic: float | None
-    learning_rate: float
-    kl_coef: float
-    rows: int
-    failed: int
-    updates: int
-    skipped: int
-    early_stopped: bool
-    tokens: int
-    tokens_per_s: float | None
-    judge_latency_p50: float | None
-    judge_latency_p95: float | None
-    judge_wait_s: float | None
-    """Seconds the step stood still for verdicts after its own work was done."""
-    cost_usd: float
-    seconds: float
-    phase_seconds: dict[str, float] = {}
 
 
 class StepCompleted(_Event, frozen=True, kw_only=True, tag="step_completed"):

@@ -12,7 +12,6 @@ import contextlib
 import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
@@ -24,25 +23,9 @@ from .critic import FeatureCritic, ValueHead, feature_width, make_features
 from .errors import ModelError
 from .logprobs import HeadOptions, chosen_logprobs, response_index, scatter_tokens, stop_positions
 from .model import Tokenizer, head_of, hidden_size, layers_of, max_positions, trunk_of
+from .passes import ActorPass, ReferencePass, hidden_states, middle_states, no_states, states_before_responses
 
 CriticKind = Literal["adapter", "shared", "features", "none"]
-
-
-@dataclass(frozen=True)
-class ActorPass:
-    """Of response tokens that count, (B, T) float32, 0 elsewhere: log-probs, and entropy or values if asked."""
-
-    logprob_BT: Tensor
-    entropy_BT: Tensor | None
-    value_BT: Tensor | None
-
-
-@dataclass(frozen=True)
-class ReferencePass:
-    """Log-probs of the frozen starting model and, for the ``features`` critic, its inputs (B, T, F)."""
-
-    logprob_BT: Tensor
-    features_BTF: Tensor | None
 
 
 class Policy:
@@ -162,7 +145,7 @@ class Policy:
         """Log-probs of the responses under the actor, with its ``shared`` value head where there is one."""
         self._activate("actor")
         with self.autocast():
-            hidden_BSh = _hidden(self.trunk, batch)
+            hidden_BSh = hidden_states(self.trunk, batch)
             logprob_BT, entropy_BT, states_Nh = self._score(self.head, hidden_BSh, batch, entropy=entropy)
             if self.critic_kind != "shared":
                 return ActorPass(logprob_BT, entropy_BT, None)
@@ -175,14 +158,17 @@ class Policy:
         self._activate(None)
         model = self._causal_lm if self._reference is None else self._reference
         trunk = trunk_of(model)
-        with self.autocast(), _capture(layers_of(trunk)) if self.critic_kind == "features" else _nothing() as middle:
-            hidden_BSh = _hidden(trunk, batch)
+        with (
+            self.autocast(),
+            middle_states(layers_of(trunk)) if self.critic_kind == "features" else no_states() as middle,
+        ):
+            hidden_BSh = hidden_states(trunk, batch)
             logprob_BT, _, _ = self._score(head_of(model), hidden_BSh, batch, entropy=False)
             if middle is None:
                 return ReferencePass(logprob_BT, None)
             features = make_features(
-                _at_responses(hidden_BSh, batch),
-                _at_responses(middle[0], batch),
+                states_before_responses(hidden_BSh, batch),
+                states_before_responses(middle[0], batch),
                 batch.mask_BT,
                 self.max_new_tokens,
             )
@@ -194,7 +180,7 @@ class Policy:
         assert self._critic is not None
         self._activate("critic")
         with self.autocast():
-            hidden_BSh = _hidden(self._critic_trunk or self.trunk, batch)
+            hidden_BSh = hidden_states(self._critic_trunk or self.trunk, batch)
             row_N, _, position_N = response_index(batch.mask_BT, batch.start_B)
             return scatter_tokens(self._critic(hidden_BSh[row_N, position_N]), batch.mask_BT)
 
@@ -327,38 +313,3 @@ def _trainable(model: nn.Module, adapter: str, *, excluded: bool) -> dict[str, n
         for name, p in model.named_parameters()
         if (not peft or "lora_" in name) and ((marker in name) != excluded)
     }
-
-
-def _hidden(trunk: nn.Module, batch: TokenBatch) -> Tensor:
-    output = trunk(
-        input_ids=batch.ids_BS, attention_mask=batch.attention_BS, position_ids=batch.position_BS, use_cache=False
-    )
-    return cast("Tensor", output[0])
-
-
-def _at_responses(hidden_BSh: Tensor, batch: TokenBatch) -> Tensor:
-    """(B, T, h) states before each response token; columns beyond a row's end repeat its last position."""
-    columns_T = torch.arange(batch.mask_BT.shape[1], device=hidden_BSh.device)
-    position_BT = (batch.start_B[:, None] + columns_T[None, :]).clamp(max=hidden_BSh.shape[1] - 1)
-    rows_B1 = torch.arange(len(batch), device=hidden_BSh.device)[:, None]
-    return hidden_BSh[rows_B1, position_BT]
-
-
-@contextlib.contextmanager
-def _capture(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
-    """Collects the output of the middle block during a forward pass."""
-    caught: list[Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: object, output: Any) -> None:
-        caught.append(output if isinstance(output, Tensor) else output[0])
-
-    handle = layers[max(0, len(layers) // 2 - 1)].register_forward_hook(keep)
-    try:
-        yield caught
-    finally:
-        handle.remove()
-
-
-@contextlib.contextmanager
-def _nothing() -> Iterator[None]:
-    yield None

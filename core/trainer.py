@@ -7,56 +7,33 @@ controller; figures. Live changes, pauses and stops act between steps.
 
 from __future__ import annotations
 
-import random
+import contextlib
 import statistics
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
 from torch import Tensor
 
 from . import ppo
+from .collect import Collector, PromptRow
+from .collect import Output as Output
 from .config import RunConfig
-from .events import (
-    Advice,
-    Event,
-    Heartbeat,
-    JudgeFailed,
-    Phase,
-    PhaseStarted,
-    SamplesShown,
-    StepCompleted,
-    ValidationCompleted,
-)
+from .events import Advice, Event, Phase, SamplesShown, StepCompleted, ValidationCompleted
 from .experience import Experience, Scored, Scorer, batch_of, make_experience
 from .judge.pool import JudgePool
-from .metrics import StepTotals, chosen_samples, measures, sample_of, step_metrics
+from .metrics import StepTotals, chosen_samples, measures, step_metrics
 from .policy import Policy
+from .progress import Progress
 from .prompts import permutation
-from .rollout import Finished, Sampling, derive_seed, generate
 from .schedule import lr_factor
-from .stats import bootstrap_mean
-from .types import (
-    JudgedRollout,
-    JudgeFailure,
-    JudgeResult,
-    Prompt,
-    Rollout,
-    RolloutMeasures,
-    Verdict,
-    request_for,
-    reward_of,
-)
+from .types import JudgedRollout, JudgeFailure, Prompt, Rollout, reward_of
 from .update import Updater
+from .validation import Validator
 
-Output = Event | Rollout | JudgedRollout | RolloutMeasures
-
-VALIDATION_SAMPLES = 4
 KL_BUG_BELOW = -1.0
-"""Mean sequence KL, nats: exact sampling cannot give less but by chance; a sampler or mask bug can."""
+"""Mean sequence KL, nats: exact sampling gives less only by chance; a sampler or mask bug gives it always."""
 KL_WARN_ABOVE = 25.0
 BAD_UPDATES_IN_A_ROW = 3
 LIVE_LIMITS: dict[str, tuple[float, float]] = {
@@ -99,28 +76,36 @@ class Trainer:
         self.config = config
         self.total_steps = config.run.steps
         self.completed = 0
-        self.phase: Phase = "idle"
-        self.phase_done = 0
-        self.phase_total = 0
         self.updating = False
         self.demand: Demand | None = None
         self.cost_usd = 0.0
         self.seconds = 0.0
-        self.validations: list[ValidationCompleted] = []
+        self.progress = Progress()
         self.updater = Updater(policy, config.ppo, accelerator, seed=config.run.seed)
-        self._train = [(p, policy.tokenizer.encode(p)) for p in train]
-        self._validation = [(p, policy.tokenizer.encode(p)) for p in validation]
-        self._settings = {
-            "kl_coef": config.ppo.kl_coef,
-            "learning_rate": config.ppo.learning_rate,
-            "critic_learning_rate": config.ppo.critic_learning_rate,
-        }
+        self._train = [PromptRow(p, policy.tokenizer.encode(p)) for p in train]
+        held_out = [PromptRow(p, policy.tokenizer.encode(p)) for p in validation]
+        self._validator = Validator(policy, judge, held_out, config, self.progress)
+        self._settings = {name: float(getattr(config.ppo, name)) for name in LIVE_LIMITS}
         self._epoch = 0
         self._cursor = 0
         self._moments = ppo.RunningMoments()
-        self._baseline: dict[str, float] = {}
-        self._phase_seconds: dict[str, float] = {}
-        self._phase_since = self._progress_at = time.monotonic()
+
+    @property
+    def phase(self) -> Phase:
+        return self.progress.phase
+
+    @property
+    def phase_done(self) -> int:
+        return self.progress.done
+
+    @property
+    def phase_total(self) -> int:
+        return self.progress.total
+
+    @property
+    def validations(self) -> list[ValidationCompleted]:
+        """Every validation of the run so far."""
+        return self._validator.completed
 
     @property
     def settings(self) -> dict[str, float]:
@@ -143,158 +128,50 @@ class Trainer:
         for a pause before any update, the step is not complete and may be tried again.
         """
         started, number = time.monotonic(), self.completed + 1
-        self.demand, self._phase_seconds, self._phase_since = None, {}, started
-        pending: dict[str, Future[JudgeResult]] = {}
-        results: dict[str, JudgeResult] = {}
-        try:
-            rollouts = yield from self._rollouts(number, recorded, pending, results)
-            scored = yield from self._score(number, rollouts, pending, results)
-            waited = yield from self._verdicts(number, rollouts, pending, results)
-        finally:
-            for future in pending.values():
-                future.cancel()
-        judged = [JudgedRollout(rollout=r, result=results[r.id]) for r in rollouts]
-        cost = sum(j.result.cost_usd for j in judged)
-        self.cost_usd += cost
-        if self._too_many_failures(judged):
-            return
-        yield from self._update(number, scored, judged, started=started, waited=waited, cost=cost)
+        self.demand = None
+        self.progress.restart()
+        collector = Collector(self.policy, self.judge, self.config, self.progress, number, self._next_rows())
+        with contextlib.closing(collector):
+            rollouts = yield from collector.sample(recorded)
+            scored = yield from self._score(number, rollouts, collector)
+            waited = yield from collector.wait()
+            judged = collector.judged()
+        self.demand = self._too_many_failures(judged)
+        if self.demand is None:
+            self.updating = True
+            try:
+                yield from self._update(number, scored, judged, started=started, waited=waited)
+            finally:
+                self.updating = False
 
-    def _rollouts(
-        self,
-        number: int,
-        recorded: Sequence[Rollout | JudgedRollout],
-        pending: dict[str, Future[JudgeResult]],
-        results: dict[str, JudgeResult],
-    ) -> Generator[Output, None, list[Rollout]]:
-        """Sample this step's rows (or take recorded ones) and send each to the judge at once. Returns the rollouts."""
-        rows = self._next_rows()
-        known = {(r.rollout if isinstance(r, JudgedRollout) else r).id: r for r in recorded}
-        found: dict[int, Rollout] = {}
-        for row, (prompt, _) in enumerate(rows):
-            old = known.get(rollout_id(number, row))
-            rollout = old.rollout if isinstance(old, JudgedRollout) else old
-            if rollout is None or rollout.prompt.id != prompt.id:
-                continue
-            found[row] = rollout
-            if isinstance(old, JudgedRollout) and reward_of(old.result) is not None:
-                results[rollout.id] = old.result
-            else:
-                pending[rollout.id] = self.judge.submit(request_for(rollout))
-        yield self._begin("generate", number, len(rows))
-        if len(found) < len(rows):
-            for done in self._generate(number, rows):
-                self.phase_done += 1
-                if done.row not in found:
-                    rollout = self._rollout(number, done, *rows[done.row])
-                    found[done.row] = rollout
-                    pending[rollout.id] = self.judge.submit(request_for(rollout))
-                    yield rollout
-                yield from self._collect(number, found.values(), pending, results)
-                yield from self._progress(number)
-        return [found[row] for row in range(len(rows))]
-
-    def _next_rows(self) -> list[tuple[Prompt, tuple[int, ...]]]:
+    def _next_rows(self) -> list[PromptRow]:
         order = permutation(len(self._train), self.config.run.seed, self._epoch)
         return [self._train[i] for i in order[self._cursor : self._cursor + self.config.rollout.batch_size]]
 
-    def _generate(self, number: int, rows: list[tuple[Prompt, tuple[int, ...]]]) -> Iterator[Finished]:
-        settings, seed = self.config.rollout, self.config.run.seed
-        low = settings.cap_min or settings.max_new_tokens
-        draw = random.Random(f"{seed}/caps/{number}")
-        caps = [draw.randint(low, settings.max_new_tokens) for _ in rows]
-        seeds = [derive_seed(seed, "rollout", number, row) for row in range(len(rows))]
-        return generate(self.policy, [ids for _, ids in rows], caps, seeds, self._sampling())
-
-    def _sampling(self) -> Sampling:
-        settings = self.config.rollout
-        return Sampling(settings.top_p, settings.top_k, settings.decode_batch)
-
-    def _rollout(self, number: int, done: Finished, prompt: Prompt, ids: tuple[int, ...]) -> Rollout:
-        return Rollout(
-            id=rollout_id(number, done.row),
-            step=number,
-            row=done.row,
-            prompt=prompt,
-            prompt_tokens=ids,
-            response_tokens=done.tokens,
-            response=self.policy.tokenizer.decode(done.tokens),
-            finish=done.finish,
-        )
-
-    def _score(
-        self,
-        number: int,
-        rollouts: list[Rollout],
-        pending: dict[str, Future[JudgeResult]],
-        results: dict[str, JudgeResult],
-    ) -> Generator[Output, None, Scored]:
-        """The no-gradient passes, with verdicts collected between micro-batches. Returns the scored batch."""
-        yield self._begin("score", number, len(rollouts))
+    def _score(self, number: int, rollouts: list[Rollout], collector: Collector) -> Generator[Output, None, Scored]:
+        """The no-gradient passes, with verdicts collected between micro-batches."""
+        yield self.progress.begin("score", number, len(rollouts))
         scorer = Scorer(self.policy, batch_of(self.policy, rollouts), self.updater.micro_batch_size)
         for done in scorer:
-            self.phase_done = done
-            yield from self._collect(number, rollouts, pending, results)
-            yield from self._progress(number)
+            yield from collector.verdicts()
+            yield from self.progress.report(done)
         return scorer.result
 
-    def _verdicts(
-        self,
-        number: int,
-        rollouts: list[Rollout],
-        pending: dict[str, Future[JudgeResult]],
-        results: dict[str, JudgeResult],
-    ) -> Generator[Output, None, float]:
-        """Wait for the verdicts still out. Returns the seconds waited with nothing else to do."""
-        yield self._begin("judge", number, len(rollouts))
-        self.phase_done = len(results)
-        since = time.monotonic()
-        while pending:
-            wait(pending.values(), timeout=0.5, return_when=FIRST_COMPLETED)
-            yield from self._collect(number, rollouts, pending, results)
-            self.phase_done = len(results)
-            yield from self._progress(number)
-        return time.monotonic() - since
-
-    def _collect(
-        self,
-        number: int,
-        rollouts: Iterable[Rollout],
-        pending: dict[str, Future[JudgeResult]],
-        results: dict[str, JudgeResult],
-    ) -> Iterator[Output]:
-        ready = [key for key, future in pending.items() if future.done()]
-        by_id = {r.id: r for r in rollouts} if ready else {}
-        for key in ready:
-            result = results[key] = pending.pop(key).result()
-            yield JudgedRollout(rollout=by_id[key], result=result)
-            if isinstance(result, JudgeFailure):
-                yield JudgeFailed(
-                    step=number,
-                    rollout_id=key,
-                    status=result.status,
-                    treatment=result.treatment,
-                    message=result.message,
-                    attempts=result.attempts,
-                )
-
-    def _too_many_failures(self, judged: list[JudgedRollout]) -> bool:
+    def _too_many_failures(self, judged: list[JudgedRollout]) -> Demand | None:
         failed = [j.result for j in judged if reward_of(j.result) is None]
         if len(failed) <= self.config.judge.max_failed_fraction * len(judged):
-            return False
+            return None
         first = next(r.message for r in failed if isinstance(r, JudgeFailure))
-        self.demand = Demand(
+        return Demand(
             "pause", f"{len(failed)} of {len(judged)} responses got no verdict, so nothing was trained on: {first}"
         )
-        return True
 
     def _update(
-        self, number: int, scored: Scored, judged: list[JudgedRollout], *, started: float, waited: float, cost: float
+        self, number: int, scored: Scored, judged: list[JudgedRollout], *, started: float, waited: float
     ) -> Iterator[Output]:
-        config = self.config.ppo
+        config, kl_coef = self.config.ppo, self._settings["kl_coef"]
         rewards = self._rewards(judged)
         warmup = number <= config.critic_warmup_steps
-        kl_coef = self._settings["kl_coef"]
         experience = make_experience(
             scored,
             rewards,
@@ -304,28 +181,28 @@ class Trainer:
             lam=1.0 if warmup else config.gae_lambda,
             whiten=config.whiten_advantages,
         )
-        yield self._begin("update", number, config.epochs)
-        self.updating = True
-        try:
-            factor = lr_factor(config.schedule, number, self.total_steps, config.warmup_fraction)
-            actor_lr = self._settings["learning_rate"] * factor
-            critic_lr = self._settings["critic_learning_rate"] * factor
-            ids = [j.rollout.id for j in judged]
-            yield from self.updater.run(experience, number, ids, actor_lr=actor_lr, critic_lr=critic_lr, warmup=warmup)
-            self._advance()
-            measured = measures(scored, judged, rewards)
-            self._begin("idle", number, 0)
-            seconds = time.monotonic() - started
-            self.seconds += seconds
-            totals = StepTotals(actor_lr, kl_coef, cost, seconds, waited, self._phase_seconds)
-            metrics = step_metrics(scored, experience, judged, rewards, self.updater.stats, totals)
-            self._watch(metrics.kl_seq, experience)
-            yield from measured
-            yield SamplesShown(step=number, samples=chosen_samples(judged, measured, self.config.run.samples_per_step))
-            yield StepCompleted(step=number, metrics=metrics, cost_total_usd=self.cost_usd, warmup=warmup)
-            yield from self._advice(number, [m.kl for m in measured if m.used])
-        finally:
-            self.updating = False
+        yield self.progress.begin("update", number, config.epochs)
+        factor = lr_factor(config.schedule, number, self.total_steps, config.warmup_fraction)
+        actor_lr = self._settings["learning_rate"] * factor
+        yield from self.updater.run(
+            experience,
+            number,
+            [j.rollout.id for j in judged],
+            actor_lr=actor_lr,
+            critic_lr=self._settings["critic_learning_rate"] * factor,
+            warmup=warmup,
+        )
+        measured = measures(scored, judged, rewards)
+        self.progress.begin("idle", number)
+        cost, seconds = sum(j.result.cost_usd for j in judged), time.monotonic() - started
+        self._advance(cost, seconds)
+        totals = StepTotals(actor_lr, kl_coef, cost, seconds, waited, self.progress.seconds)
+        metrics = step_metrics(scored, experience, judged, rewards, self.updater.stats, totals)
+        self._watch(metrics.kl_seq, experience)
+        yield from measured
+        yield SamplesShown(step=number, samples=chosen_samples(judged, measured, self.config.run.samples_per_step))
+        yield StepCompleted(step=number, metrics=metrics, cost_total_usd=self.cost_usd, warmup=warmup)
+        yield from self._advice(number, [m.kl for m in measured if m.used])
 
     def _rewards(self, judged: list[JudgedRollout]) -> list[float | None]:
         """Terminal rewards through the reward pipeline; rows without one stay None and out of its statistics."""
@@ -345,7 +222,9 @@ class Trainer:
             for r, j in zip(raw, judged, strict=True)
         ]
 
-    def _advance(self) -> None:
+    def _advance(self, cost: float, seconds: float) -> None:
+        self.cost_usd += cost
+        self.seconds += seconds
         self.completed += 1
         self._cursor += self.config.rollout.batch_size
         if self._cursor >= len(self._train):
@@ -393,58 +272,10 @@ class Trainer:
             )
 
     def validate(self) -> Iterator[Output]:
-        """Score the held-out prompts: the same prompts and the same random numbers each time, so pairs compare.
-
-        The first call is the baseline; later ones report the mean paired difference to it with a bootstrap 95 % CI.
-        """
-        number = self.completed
-        yield self._begin("validate", number, len(self._validation))
-        cap, seed = self.config.rollout.max_new_tokens, self.config.run.seed
-        seeds = [derive_seed(seed, "validate", p.id) for p, _ in self._validation]
-        prompts = [ids for _, ids in self._validation]
-        pending: list[tuple[Rollout, Future[JudgeResult]]] = []
-        for done in generate(self.policy, prompts, [cap] * len(prompts), seeds, self._sampling()):
-            rollout = self._rollout(number, done, *self._validation[done.row])
-            pending.append((rollout, self.judge.submit(request_for(rollout))))
-            self.phase_done = len(pending)
-            yield from self._progress(number)
-        judged = [JudgedRollout(rollout=r, result=f.result()) for r, f in sorted(pending, key=lambda p: p[0].row)]
-        self.cost_usd += sum(j.result.cost_usd for j in judged)
-        result = self._validation_result(number, judged)
-        self.validations.append(result)
-        self._begin("idle", number, 0)
-        yield result
-
-    def _validation_result(self, number: int, judged: list[JudgedRollout]) -> ValidationCompleted:
-        scores = {j.rollout.prompt.id: j.result.score for j in judged if isinstance(j.result, Verdict)}
-        mean = bootstrap_mean(list(scores.values()))
-        common = [key for key in scores if key in self._baseline]
-        paired = bootstrap_mean([scores[key] - self._baseline[key] for key in common]) if self.validations else None
-        if not self.validations:
-            self._baseline = scores
-        return ValidationCompleted(
-            step=number,
-            n=len(common) if paired else len(scores),
-            mean=mean.mean if mean else None,
-            difference=paired.mean if paired else None,
-            ci95=(paired.low, paired.high) if paired else None,
-            failed=len(judged) - len(scores),
-            samples=tuple(sample_of(j) for j in judged[:VALIDATION_SAMPLES]),
-        )
-
-    def _begin(self, phase: Phase, number: int, total: int) -> PhaseStarted:
-        now = time.monotonic()
-        self._phase_seconds[self.phase] = self._phase_seconds.get(self.phase, 0.0) + now - self._phase_since
-        self._phase_since = now
-        self.phase, self.phase_done, self.phase_total = phase, 0, total
-        return PhaseStarted(step=number, phase=phase, total=total)
-
-    def _progress(self, number: int) -> Iterator[Event]:
-        """Where a long phase stands, at most once a second."""
-        now = time.monotonic()
-        if now - self._progress_at >= 1.0:
-            self._progress_at = now
-            yield Heartbeat(step=number, phase=self.phase, done=self.phase_done, total=self.phase_total)
+        """Score the held-out prompts; ends with ``ValidationCompleted``, paired with the run's first one."""
+        started = time.monotonic()
+        self.cost_usd += yield from self._validator.run(self.completed)
+        self.seconds += time.monotonic() - started
 
     def state(self) -> TrainerState:
         """Weights, optimisers, cursors, controllers and totals; with ``load`` into a new trainer nothing is lost."""
@@ -453,10 +284,9 @@ class Trainer:
             "completed": self.completed,
             "epoch": self._epoch,
             "cursor": self._cursor,
-            "settings": self._settings,
+            "settings": self.settings,
             "moments": [self._moments.count, self._moments.mean, self._moments.m2],
-            "baseline": self._baseline,
-            "validations": [msgspec.to_builtins(v) for v in self.validations],
+            "validation": self._validator.state(),
             "cost_usd": self.cost_usd,
             "seconds": self.seconds,
             "micro_batch_size": self.updater.micro_batch_size,
@@ -466,8 +296,7 @@ class Trainer:
 
     def load(self, state: TrainerState) -> None:
         """Continue from ``state``. Raises ``ModelError`` if its tensors are not those of this policy."""
-        values = state.values
-        prefix = "weights."
+        values, prefix = state.values, "weights."
         self.policy.load_trained({k[len(prefix) :]: v for k, v in state.tensors.items() if k.startswith(prefix)})
         self.updater.load_optimizer_tensors(state.tensors)
         self.updater.micro_batch_size = values["micro_batch_size"]
@@ -475,8 +304,7 @@ class Trainer:
         self.completed, self._epoch, self._cursor = values["completed"], values["epoch"], values["cursor"]
         self._settings = dict(values["settings"])
         self._moments = ppo.RunningMoments(*values["moments"])
-        self._baseline = dict(values["baseline"])
-        self.validations = [msgspec.convert(v, ValidationCompleted) for v in values["validations"]]
+        self._validator.load(values["validation"])
         self.cost_usd, self.seconds = values["cost_usd"], values["seconds"]
 
     def weights_sha256(self) -> str:
@@ -485,8 +313,3 @@ class Trainer:
 
     def close(self) -> None:
         self.judge.close()
-
-
-def rollout_id(step: int, row: int) -> str:
-    """Name of a response: its step and its row in the step's batch."""
-    return f"{step:06d}-{row:04d}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import ppo
 from .batch import even_parts, micro_batches
@@ -21,6 +21,7 @@ from .config import PPOConfig
 from .errors import TrainingError
 from .events import Event, MicroBatchHalved, UpdateSkipped, finite
 from .experience import Experience
+from .optim import Optimizer
 from .policy import Policy
 
 FIRST_RATIO_LIMITS = {torch.float32: 1e-3, torch.bfloat16: 1e-2}
@@ -97,9 +98,8 @@ class Updater:
         """Mini-batches with non-finite numbers since the last healthy one, over steps."""
         self._accelerator = accelerator
         self._seed = seed
-        self.actor_optimizer = _adamw(policy.actor_parameters(), config.learning_rate, config)
-        critic = policy.critic_parameters()
-        self.critic_optimizer = _adamw(critic, config.critic_learning_rate, config) if critic else None
+        self.actor = Optimizer("actor", policy.actor_parameters(), config)
+        self.critic = Optimizer("critic", policy.critic_parameters(), config)
         self.stats = UpdateStats()
 
     def run(
@@ -114,9 +114,8 @@ class Updater:
     ) -> Iterator[Event]:
         """Train on one step's experience; yields what went wrong on the way. ``warmup`` trains the critic only."""
         self.stats = UpdateStats()
-        _set_lr(self.actor_optimizer, actor_lr)
-        if self.critic_optimizer is not None:
-            _set_lr(self.critic_optimizer, critic_lr)
+        self.actor.set_lr(actor_lr)
+        self.critic.set_lr(critic_lr)
         rows = experience.rows
         if not rows:
             return
@@ -248,8 +247,8 @@ class Updater:
     def _apply(self, batch: _MiniBatch, *, warmup: bool) -> str | None:
         """Step the optimisers, or drop the gradients and say why. An early stop drops them silently."""
         config, stats = self.config, self.stats
-        actor_norm = self._norm(self.policy.actor_parameters()) if not warmup else 0.0
-        critic_norm = self._norm(self.policy.critic_parameters()) if self._critic_in_mini_batches else 0.0
+        actor_norm = self.actor.grad_norm() if not warmup else 0.0
+        critic_norm = self.critic.grad_norm() if self._critic_in_mini_batches else 0.0
         ratio_mean = batch.ratio_sum / batch.tokens
         reason = ppo.guard_reason(
             ratio_mean, config.ratio_threshold, finite=batch.finite, grad_norm=max(actor_norm, critic_norm)
@@ -269,9 +268,9 @@ class Updater:
             self._zero_grad()
             return None
         if not warmup:
-            self._step(self.actor_optimizer, self.policy.actor_parameters(), actor_norm)
-        if self._critic_in_mini_batches and self.critic_optimizer is not None:
-            self._step(self.critic_optimizer, self.policy.critic_parameters(), critic_norm)
+            self.actor.step(actor_norm)
+        if self._critic_in_mini_batches:
+            self.critic.step(critic_norm)
         stats.updates += 1
         self._zero_grad()
         return None
@@ -282,7 +281,6 @@ class Updater:
 
     def _critic_epochs(self, experience: Experience, step: int, rows: list[int]) -> Iterator[Event]:
         """Epochs of the features critic over its cached inputs: half MSE to the returns, no clip."""
-        assert self.critic_optimizer is not None
         for epoch in range(self.config.critic_epochs):
             order = shuffled(rows, f"{self._seed}/critic/{step}/{epoch}")
             for number, part in enumerate(even_parts(order, self.config.mini_batch_size)):
@@ -299,12 +297,12 @@ class Updater:
                 )
                 self._accelerator.backward(value.loss)
                 self._reduce_gradients()
-                norm = self._norm(self.policy.critic_parameters())
+                norm = self.critic.grad_norm()
                 if reason := ppo.guard_reason(1.0, 10.0, finite=bool(value.finite), grad_norm=norm):
                     self.stats.skipped += 1
                     yield UpdateSkipped(step=step, epoch=epoch, mini_batch=number, reason=f"critic: {reason}")
                     continue
-                self._step(self.critic_optimizer, self.policy.critic_parameters(), norm)
+                self.critic.step(norm)
                 self.stats.value_loss.append(float(value.loss.detach()))
                 self.stats.grad_norm_critic.append(norm)
         self._zero_grad()
@@ -349,44 +347,18 @@ class Updater:
             if parameter.grad is not None:
                 parameter.grad = self._accelerator.reduce(parameter.grad, reduction="sum")
 
-    def _norm(self, parameters: dict[str, nn.Parameter]) -> float:
-        grads = [p.grad for p in parameters.values() if p.grad is not None]
-        return float(nn.utils.get_total_norm(grads)) if grads else 0.0
-
-    def _step(self, optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter], norm: float) -> None:
-        if self.config.max_grad_norm > 0:
-            total = torch.tensor(norm, device=self.policy.device)
-            nn.utils.clip_grads_with_norm_(list(parameters.values()), self.config.max_grad_norm, total)
-        optimizer.step()
-
     def optimizer_tensors(self) -> dict[str, Tensor]:
-        """AdamW's moments and step counts by parameter name; parameters never stepped have none."""
-        found: dict[str, Tensor] = {}
-        for name, parameter, optimizer in self._optimized():
-            for key, value in optimizer.state.get(parameter, {}).items():
-                found[f"optimizer.{name}.{key}"] = value
-        return found
+        """Both optimisers' states by name, for a checkpoint."""
+        return self.actor.tensors() | self.critic.tensors()
 
     def load_optimizer_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Put saved moments back, on the parameters' device and in their type."""
-        for name, parameter, optimizer in self._optimized():
-            prefix = f"optimizer.{name}."
-            saved = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-            optimizer.state.pop(parameter, None)
-            if saved:
-                optimizer.state[parameter] = {key: v.to(parameter.device).clone() for key, v in saved.items()}
-
-    def _optimized(self) -> Iterator[tuple[str, nn.Parameter, torch.optim.Optimizer]]:
-        for name, parameter in self.policy.actor_parameters().items():
-            yield f"actor.{name}", parameter, self.actor_optimizer
-        if self.critic_optimizer is not None:
-            for name, parameter in self.policy.critic_parameters().items():
-                yield f"critic.{name}", parameter, self.critic_optimizer
+        """Put both optimisers' states back."""
+        self.actor.load(tensors)
+        self.critic.load(tensors)
 
     def _zero_grad(self) -> None:
-        self.actor_optimizer.zero_grad(set_to_none=True)
-        if self.critic_optimizer is not None:
-            self.critic_optimizer.zero_grad(set_to_none=True)
+        self.actor.zero_grad()
+        self.critic.zero_grad()
 
 
 def shuffled(rows: list[int], key: str) -> list[int]:
@@ -403,19 +375,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     marks = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator", "can't allocate memory")
     return any(mark in text for mark in marks)
-
-
-def _adamw(parameters: dict[str, nn.Parameter], lr: float, config: PPOConfig) -> torch.optim.AdamW:
-    return torch.optim.AdamW(
-        list(parameters.values()),
-        lr=lr,
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_eps,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-
-
-def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr
