@@ -56,6 +56,8 @@ class Policy:
         self._critic = critic
         self._compute = compute
         self._causal_lm: nn.Module = cast("Any", model).get_base_model() if reference is None else model
+        self._adapter_layers: list[Any] = [m for m in model.modules() if hasattr(m, "lora_A")]
+        self._active: Literal["actor", "critic", "unset"] | None = "unset"
         self._actor = _trainable(model, "critic", excluded=True)
         self._value = {} if critic is None else {f"head.{n}": p for n, p in critic.named_parameters()}
         if critic_trunk is not None:
@@ -122,27 +124,26 @@ class Policy:
         return frozen + trained, trained
 
     def train(self) -> None:
-        """Mode of every scoring and update pass; dropout is 0, so it only matters to gradient checkpointing."""
-        self.model.train()
-        if self._critic_trunk is not None:
-            self._critic_trunk.train()
+        """Mode of scoring and update passes; with dropout 0 it only matters to gradient checkpointing."""
+        for module in (self.model, self._critic_trunk):
+            if module is not None and not module.training:
+                module.train()
 
     @contextlib.contextmanager
     def sampling(self) -> Iterator[None]:
         """The actor in eval mode without gradients: train mode with checkpointing would switch the KV cache off."""
         self._activate("actor")
-        self.model.eval()
-        try:
-            with torch.no_grad(), self.autocast():
-                yield
-        finally:
-            self.train()
+        if self.model.training:
+            self.model.eval()
+        with torch.no_grad(), self.autocast():
+            yield
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._compute == torch.bfloat16)
 
     def actor_pass(self, batch: TokenBatch, *, entropy: bool = False) -> ActorPass:
         """Log-probs of the responses under the actor, with its ``shared`` value head where there is one."""
+        self.train()
         self._activate("actor")
         with self.autocast():
             hidden_BSh = hidden_states(self.trunk, batch)
@@ -178,6 +179,7 @@ class Policy:
         """Values (B, T) of the ``adapter`` critic: its own adapter, or its own trunk in full mode."""
         assert self.critic_kind == "adapter"
         assert self._critic is not None
+        self.train()
         self._activate("critic")
         with self.autocast():
             hidden_BSh = hidden_states(self._critic_trunk or self.trunk, batch)
@@ -215,14 +217,13 @@ class Policy:
         return scatter_tokens(scored.logprob_N, batch.mask_BT), entropy_BT, states_Nh
 
     def _activate(self, adapter: Literal["actor", "critic"] | None) -> None:
-        if self._reference is not None:
+        if self._reference is not None or adapter == self._active:
             return
-        tuner = cast("Any", self.model).base_model
-        if adapter is None:
-            tuner.disable_adapter_layers()
-        else:
-            tuner.enable_adapter_layers()
-            tuner.set_adapter(adapter)
+        for layer in self._adapter_layers:
+            layer.enable_adapters(adapter is not None)
+            if adapter is not None:
+                layer.set_adapter(adapter)
+        self._active = adapter
         # peft freezes whichever adapter is not active, silently and for good.
         for parameter in (*self._actor.values(), *self._value.values()):
             parameter.requires_grad_(True)

@@ -81,22 +81,26 @@ def _decode(
     noise_BC = uniform_rows([seeds[r] for r in rows], width).to(policy.device)
     state = _Decoder(policy, [prompts[r] for r in rows], width)
     tokens: list[list[int]] = [[] for _ in rows]
-    live = list(range(len(rows)))
-    for column in range(width):
+    live = set(range(len(rows)))
+    column = 0
+    while live:
+        ended: list[Finished] = []
+        # Left between two bursts, because the caller's code must not run without gradients.
         with policy.sampling():
-            logits_BV = state.logits(column)
-            next_B = sample(logits_BV, noise_BC[state.slots, column], sampling)
-        chosen = next_B.tolist()
-        for slot, token in zip(state.slot_list, chosen, strict=True):
-            if slot in live:
-                tokens[slot].append(token)
-                ended = token in policy.tokenizer.eos_ids
-                if ended or len(tokens[slot]) >= caps[rows[slot]]:
-                    live.remove(slot)
-                    yield Finished(rows[slot], tuple(tokens[slot]), "stop" if ended else "length")
-        if not live:
-            return
-        state.advance(next_B, live)
+            while not ended:
+                next_B = sample(state.logits(column), noise_BC[state.slots, column], sampling)
+                for slot, token in zip(state.slot_list, next_B.tolist(), strict=True):
+                    if slot not in live:
+                        continue
+                    tokens[slot].append(token)
+                    stop = token in policy.tokenizer.eos_ids
+                    if stop or len(tokens[slot]) >= caps[rows[slot]]:
+                        live.remove(slot)
+                        ended.append(Finished(rows[slot], tuple(tokens[slot]), "stop" if stop else "length"))
+                column += 1
+                if live:
+                    state.advance(next_B, live)
+        yield from ended
 
 
 class _Decoder:
@@ -135,7 +139,7 @@ class _Decoder:
             banned = torch.ones(hidden.shape[0], dtype=torch.bool, device=hidden.device)
         return scaled_logits(policy.head, hidden, policy.options, banned)
 
-    def advance(self, next_B: Tensor, live: list[int]) -> None:
+    def advance(self, next_B: Tensor, live: set[int]) -> None:
         """Feed the chosen tokens back; drop finished rows when it pays."""
         last_B = self._position_B[:, -1]
         if len(live) <= COMPACT_BELOW * len(self.slot_list):
