@@ -61,6 +61,8 @@ class Collector:
         self._rollouts: dict[int, Rollout] = {}
         self._pending: dict[str, Future[JudgeResult]] = {}
         self._results: dict[str, JudgeResult] = {}
+        self.retried_usd = 0.0
+        """What the recorded failures cost that are asked again: spent, though their place is taken by new results."""
 
     def sample(self, recorded: Sequence[Rollout | JudgedRollout]) -> Generator[Output, None, list[Rollout]]:
         """Take recorded rows, sample the rest. Returns the rollouts in row order."""
@@ -118,6 +120,7 @@ class Collector:
             if isinstance(old, JudgedRollout) and reward_of(old.result) is not None:
                 self._results[rollout.id] = old.result
             else:
+                self.retried_usd += old.result.cost_usd if isinstance(old, JudgedRollout) else 0.0
                 self._submit(rollout)
 
     def _submit(self, rollout: Rollout) -> None:

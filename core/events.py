@@ -259,7 +259,7 @@ def decode(line: bytes) -> Event:
 
 def scrub(text: str) -> str:
     """The text with lone surrogates replaced by U+FFFD."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not text.isascii() else text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not text.isascii() else text
 
 
 def _scrub(value: Any) -> Any:

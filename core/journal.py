@@ -1,4 +1,4 @@
-"""The append-only files of a run: events (one writer), commands (many writers), and atomic whole files.
+"""The two logs of a run: events (one writer, the worker) and commands (many writers).
 
 ``events.jsonl`` is written by the worker that holds the run's lock. Each record is one ``os.write`` of one line
 ``{"seq":N,"crc":C,"kind":...}``; C is the CRC-32, started from N, of the object without those two keys. A reader stops
@@ -7,7 +7,6 @@ at the last newline, so a torn line is held back; a bad checksum or an unknown k
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
@@ -20,106 +19,55 @@ from pathlib import Path
 
 import msgspec
 
-from .commands import Command, CommandError
+from .commands import MAX_LINE_BYTES, Command, CommandError
 from .commands import decode as decode_command
+from .errors import RunDirError
 from .events import Event, EventError, decode, encode
+from .files import AppendLog, last_line_end, read_lines, sync_folder, write_all, write_atomic
 from .run_dir import RunDir
 
-_PREFIX = re.compile(rb'^\{"seq":(\d+),"crc":(\d+),')
+__all__ = [
+    "AppendLog",
+    "CommandReader",
+    "EventLog",
+    "EventReader",
+    "Received",
+    "last_seq",
+    "read_events",
+    "read_lines",
+    "send",
+    "sync_folder",
+    "write_all",
+    "write_atomic",
+]
+
+# Digits are bounded: int() refuses thousands of them with an error of its own.
+_PREFIX = re.compile(rb'^\{"seq":(\d{1,18}),"crc":(\d{1,10}),')
 _READ_BYTES = 1 << 20
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is either complete or as before: temporary file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.rename(path)
-    sync_folder(path.parent)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """``os.write`` until everything is written; a short write on a full disk raises ``OSError`` on the next turn."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class AppendLog:
-    """One writer of a JSONL file. A torn tail is cut when it opens; a short write is undone before it raises."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._end = _cut_torn_tail(self._descriptor)
-
-    def append(self, line: bytes) -> None:
-        """Write one record (without newline). Raises ``OSError`` with the file as it was before."""
-        data = line + b"\n"
-        try:
-            written = os.write(self._descriptor, data)
-            if written != len(data):
-                raise OSError(28, f"disk full: {written} of {len(data)} bytes written", str(self.path))
-        except OSError:
-            os.ftruncate(self._descriptor, self._end)
-            raise
-        self._end += len(data)
-
-    def sync(self) -> None:
-        os.fsync(self._descriptor)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-def _cut_torn_tail(descriptor: int) -> int:
-    size = os.fstat(descriptor).st_size
-    position = size
-    while position > 0:
-        start = max(0, position - _READ_BYTES)
-        block = os.pread(descriptor, position - start, start)
-        newline = block.rfind(b"\n")
-        if newline >= 0:
-            end = start + newline + 1
-            break
-        position = start
-    else:
-        end = 0
-    if end != size:
-        os.ftruncate(descriptor, end)
-    return end
 
 
 class EventLog:
     """The writer of ``events.jsonl``; threads of one worker may share it."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, seq: int | None = None) -> None:
+        """Open for appending behind event ``seq``, which is looked up if it is not given."""
         self._log = AppendLog(run.events)
-        self._seq = last_seq(run.events)
+        self._seq = last_seq(run.events) if seq is None else seq
         self._lock = threading.Lock()
         self.last_write = time.monotonic()
 
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last event written."""
+        return self._seq
+
     def write(self, event: Event) -> None:
-        """Stamp and append one event; fsynced only where ``sync`` is called."""
+        """Stamp and append one event; fsynced only where ``sync`` is called. Raises ``OSError``, nothing written."""
         stamped = msgspec.structs.replace(event, time=time.time())
         body = encode(stamped)[1:]
         with self._lock:
             seq = self._seq + 1
-            self._log.append(b'{"seq":%d,"crc":%d,' % (seq, zlib.crc32(body, seq)) + body)
+            self._log.append(b'{"seq":%d,"crc":%d,' % (seq, zlib.crc32(body, seq & 0xFFFFFFFF)) + body)
             self._seq = seq
             self.last_write = time.monotonic()
 
@@ -135,14 +83,19 @@ class EventLog:
 def last_seq(path: Path) -> int:
     """Sequence number of the last intact event, 0 for an empty or missing log."""
     reader = EventReader(path)
-    while reader.read():
+    for _ in reader.scan():
         continue
     return reader.last_seq
 
 
+def read_events(path: Path) -> Iterator[Event]:
+    """Every intact event of a log from its beginning, torn tail left out."""
+    return EventReader(path).scan()
+
+
 @dataclass
 class EventReader:
-    """Follows an event log from where it left off. Restarts when the file is replaced or shrinks."""
+    """Follows an event log from where it left off. Starts over when the file is replaced or shrinks."""
 
     path: Path
     offset: int = 0
@@ -153,7 +106,21 @@ class EventReader:
     """Intact lines of a kind this version does not know."""
     missing: int = 0
     """Sequence numbers that never appeared."""
+    restarts: int = 0
+    """Times the reader had to start over from the beginning."""
     _inode: int = field(default=0, repr=False)
+
+    @classmethod
+    def at_end(cls, path: Path) -> EventReader:
+        """A reader of what is written from now on."""
+        reader = cls(path)
+        try:
+            with path.open("rb") as file:
+                info = os.fstat(file.fileno())
+                reader.offset, reader._inode = last_line_end(file.fileno(), info.st_size), info.st_ino
+        except FileNotFoundError:
+            pass
+        return reader
 
     def read(self, limit: int = _READ_BYTES) -> list[Event]:
         """New complete events, at most ``limit`` bytes of them (or one longer line); [] when there is nothing new."""
@@ -170,9 +137,17 @@ class EventReader:
         self.offset += end
         return [event for line in block[:end].split(b"\n")[:-1] if (event := self._parse(line)) is not None]
 
+    def scan(self) -> Iterator[Event]:
+        """All complete events from here to the end, however many of the lines between are damaged."""
+        before = -1
+        while self.offset != before:
+            before = self.offset
+            yield from self.read()
+
     def _restart_if_replaced(self, info: os.stat_result) -> None:
         if (self._inode and info.st_ino != self._inode) or info.st_size < self.offset:
             self.offset = self.last_seq = self.damaged = self.unknown = self.missing = 0
+            self.restarts += 1
         self._inode = info.st_ino
 
     def _parse(self, line: bytes) -> Event | None:
@@ -194,22 +169,60 @@ class EventReader:
 
 
 def send(run: RunDir, command: Command) -> None:
-    """Ask the worker for something. Whole lines only: writers take turns under a lock."""
-    with contextlib.closing(_Descriptor(run.commands, os.O_WRONLY | os.O_CREAT | os.O_APPEND)) as file:
-        fcntl.flock(file.number, fcntl.LOCK_EX)
-        write_all(file.number, encode(command) + b"\n")
+    """Ask the worker for something. Whole lines only: writers take turns under a lock.
+
+    Raises ``RunDirError`` if the command could not be written; then nothing of it was.
+    """
+    line = encode(command) + b"\n"
+    if len(line) > MAX_LINE_BYTES:
+        raise RunDirError(f"command of {len(line)} bytes; at most {MAX_LINE_BYTES} can be sent")
+    try:
+        descriptor = os.open(run.commands, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _append_whole(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RunDirError(f"cannot write to {run.commands}: {error.strerror}") from error
+
+
+def _append_whole(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # another sender died in the middle of its line
+        line = b"\n" + line
+    try:
+        write_all(descriptor, line)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+@dataclass(frozen=True)
+class Received:
+    """One line of the command file."""
+
+    start: int
+    """Offset of its first byte."""
+    end: int
+    """Offset of the byte behind its newline."""
+    command: Command | CommandError
+    """What was asked, or why the line is no command."""
 
 
 @dataclass
 class CommandReader:
-    """Reads ``commands.jsonl`` from an offset. A line that is not a command is returned as its error."""
+    """Reads ``commands.jsonl`` from an offset; from the beginning if the file became shorter than that."""
 
     path: Path
     offset: int = 0
 
-    def read(self) -> list[Command | CommandError]:
+    def read(self) -> list[Received]:
+        """New complete lines, at most 1 MiB of them."""
         try:
             with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self.offset:
+                    self.offset = 0
                 file.seek(self.offset)
                 block = file.read(_READ_BYTES)
         except FileNotFoundError:
@@ -217,8 +230,13 @@ class CommandReader:
         end = block.rfind(b"\n") + 1
         if end == 0 and len(block) == _READ_BYTES:  # one endless line: pass over it
             end = len(block)
+        received, start = [], self.offset
+        for line in block[:end].split(b"\n"):
+            if line.strip():
+                received.append(Received(start, start + len(line) + 1, _command(line)))
+            start += len(line) + 1
         self.offset += end
-        return [_command(line) for line in block[:end].split(b"\n") if line.strip()]
+        return received
 
 
 def _command(line: bytes) -> Command | CommandError:
@@ -226,21 +244,3 @@ def _command(line: bytes) -> Command | CommandError:
         return decode_command(line)
     except CommandError as error:
         return error
-
-
-class _Descriptor:
-    def __init__(self, path: Path, flags: int) -> None:
-        self.number = os.open(path, flags, 0o600)
-
-    def close(self) -> None:
-        os.close(self.number)
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Complete lines of a JSONL file; a torn last line is left out. A missing file has none."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return
-    end = data.rfind(b"\n") + 1
-    yield from (line for line in data[:end].split(b"\n") if line)

@@ -121,6 +121,7 @@ def load_base(config: ModelConfig, device: torch.device) -> nn.Module:
     except Exception as error:
         raise ModelError(f"cannot load '{config.id}': {first_line(error)}") from error
     _no_dropout(model)
+    _no_inference_packing(model)
     check_head(model)
     return cast("nn.Module", model)
 
@@ -162,6 +163,14 @@ def _no_dropout(model: nn.Module) -> None:
     for name in list(vars(settings)):
         if "drop" in name and isinstance(getattr(settings, name), float):
             setattr(settings, name, 0.0)
+
+
+def _no_inference_packing(model: nn.Module) -> None:
+    # On CPUs with AVX512-BF16 a 4-bit layer repacks its weights at its first use in eval mode, for good, and what it
+    # computes from then on has no gradient.
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
 
 
 def trunk_of(model: nn.Module) -> nn.Module:
@@ -206,7 +215,7 @@ def check_head(model: nn.Module) -> None:
     theirs = cast("Any", model(input_ids=ids, use_cache=False)).logits.float()
     if not torch.allclose(ours, theirs, atol=1e-2, rtol=1e-2):
         raise ModelError(
-            f"{type(model).__name__} changes its logits after the output head (soft cap or scale), which is not supported"
+            f"{type(model).__name__} changes its logits after the output head (cap or scale), which is not supported"
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from .attention import use_float32_attention
 from .batch import TokenBatch
 from .config import ModelConfig
 from .critic import FeatureCritic, ValueHead, feature_width, make_features
@@ -247,6 +248,9 @@ def make_policy(
     reference: nn.Module | None = None
     critic_trunk: nn.Module | None = None
     device = next(model.parameters()).device
+    compute = torch.bfloat16 if config.compute == "bfloat16" else torch.float32
+    if device.type == "cpu" and config.attention == "auto" and torch.bfloat16 in {compute, model.dtype}:
+        use_float32_attention(model)
     if config.adapter == "lora":
         trained = _with_adapters(model, config, seed, critic=critic == "adapter")
     else:
@@ -268,8 +272,9 @@ def make_policy(
         options=HeadOptions(temperature, tokenizer.eos_ids),
         min_new_tokens=min_new_tokens,
         max_new_tokens=max_new_tokens,
-        compute=torch.bfloat16 if config.compute == "bfloat16" else torch.float32,
+        compute=compute,
     )
+    trained.train()  # from_pretrained left the base in eval mode, inside a wrapper that says it is in train mode
     policy.train()
     return policy
 

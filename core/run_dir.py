@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import RunDirError
 
-NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}")
 
 
 def runs_root(option: Path | None = None) -> Path:
@@ -72,13 +72,21 @@ class RunDir:
     def rollouts(self, step: int) -> Path:
         return self.path / "rollouts" / f"step_{step:06d}.jsonl"
 
+    def validation(self, step: int) -> Path:
+        return self.path / "rollouts" / f"validation_{step:06d}.jsonl"
+
+    @property
+    def ballast(self) -> Path:
+        """A file of zeros that is given up when the disk is full, to have room for saying so."""
+        return self.path / ".ballast"
+
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / f"step_{step:06d}"
 
 
 def create(root: Path, name: str) -> RunDir:
     """Make an empty run directory, readable by its owner only. Raises ``RunDirError`` if the name is bad or taken."""
-    if not NAME_PATTERN.match(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise RunDirError(f"run name '{name}': use 1 to 64 of a-z, 0-9 and '-', not starting with '-'")
     run = RunDir(root / name)
     try:
@@ -108,11 +116,22 @@ def open_run(reference: str, root: Path) -> RunDir:
 
 def list_runs(root: Path) -> list[RunDir]:
     """Every run directory under ``root``, newest first. A missing root is an empty list."""
+    found: list[tuple[float, str, RunDir]] = []
     try:
-        found = [RunDir(p) for p in root.iterdir() if not p.is_symlink() and (p / "config.toml").is_file()]
+        entries = list(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(found, key=lambda run: (run.config.stat().st_mtime, run.name), reverse=True)
+    except OSError as error:
+        raise RunDirError(f"cannot read {root}: {error.strerror}") from error
+    for path in entries:
+        run = RunDir(path)
+        try:
+            made = run.config.stat()
+        except OSError:  # not a run, not ours to read, or deleted since it was listed
+            continue
+        if stat.S_ISREG(made.st_mode) and not path.is_symlink():
+            found.append((made.st_mtime, run.name, run))
+    return [run for *_, run in sorted(found, key=lambda each: each[:2], reverse=True)]
 
 
 def _check_owner(path: Path) -> None:
@@ -121,16 +140,22 @@ def _check_owner(path: Path) -> None:
         raise RunDirError(f"run directory {path} is a symbolic link; give the real path")
     if info.st_uid != os.getuid() and os.getuid() != 0:
         raise RunDirError(f"run directory {path} belongs to another user")
-    if info.st_mode & stat.S_IWOTH:
-        raise RunDirError(f"run directory {path} can be written by anyone; 'chmod o-w' it first")
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RunDirError(f"run directory {path} can be written by others; 'chmod go-w' it first")
 
 
 class RunLock:
-    """Exclusive ownership of a run for the life of a process; the kernel releases it on any death."""
+    """Exclusive ownership of a run for the life of a process; the kernel releases it on any death.
+
+    A forked child would keep it after its parent's death, so a process that holds it starts children by spawn only.
+    """
 
     def __init__(self, run: RunDir) -> None:
         self._path = run.lock
-        self._descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RunDirError(f"cannot write {run.lock}: {error.strerror}") from error
 
     def acquire(self, patience_s: float = 1.0) -> None:
         """Take the lock or raise ``RunDirError`` naming the owner.
@@ -138,20 +163,24 @@ class RunLock:
         Waits briefly, because a viewer that looks whether the run is alive holds the lock for an instant.
         """
         deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    owner = (
-                        os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip() or "an unknown process"
-                    )
-                    raise RunDirError(f"{self._path.parent.name} already has a live worker: {owner}") from None
-                time.sleep(0.05)
-            else:
-                break
+        while not self._try():
+            if time.monotonic() > deadline:
+                owner = os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip() or "an unknown process"
+                raise RunDirError(f"run '{self._path.parent.name}' already has a live worker: {owner}")
+            time.sleep(0.05)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise RunDirError(
+                f"{self._path}: no locks here ({error.strerror}); keep runs on a local disk (--runs-dir)"
+            ) from error
+        return True
 
     def release(self) -> None:
         os.close(self._descriptor)
@@ -161,8 +190,10 @@ def is_alive(run: RunDir) -> bool:
     """Whether a worker holds the run's lock. The lock decides, never the pid."""
     try:
         descriptor = os.open(run.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise RunDirError(f"cannot read {run.lock}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

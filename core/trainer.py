@@ -140,7 +140,8 @@ class Trainer:
         if self.demand is None:
             self.updating = True
             try:
-                yield from self._update(number, scored, judged, started=started, waited=waited)
+                cost = collector.retried_usd + sum(j.result.cost_usd for j in judged)
+                yield from self._update(number, scored, judged, started=started, waited=waited, cost=cost)
             finally:
                 self.updating = False
 
@@ -167,7 +168,7 @@ class Trainer:
         )
 
     def _update(
-        self, number: int, scored: Scored, judged: list[JudgedRollout], *, started: float, waited: float
+        self, number: int, scored: Scored, judged: list[JudgedRollout], *, started: float, waited: float, cost: float
     ) -> Iterator[Output]:
         config, kl_coef = self.config.ppo, self._settings["kl_coef"]
         rewards = self._rewards(judged)
@@ -194,7 +195,7 @@ class Trainer:
         )
         measured = measures(scored, judged, rewards)
         self.progress.begin("idle", number)
-        cost, seconds = sum(j.result.cost_usd for j in judged), time.monotonic() - started
+        seconds = time.monotonic() - started
         self._advance(cost, seconds)
         totals = StepTotals(actor_lr, kl_coef, cost, seconds, waited, self.progress.seconds)
         metrics = step_metrics(scored, experience, judged, rewards, self.updater.stats, totals)
