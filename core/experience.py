@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from . import ppo
-from .batch import TokenBatch, make_batch, micro_batches
+from .batch import TokenBatch, even_parts, make_batch, micro_batches
+from .memory import is_out_of_memory, release_memory
 from .policy import Policy
 from .types import Rollout
 
@@ -117,12 +118,25 @@ class Scorer:
         self._features[index_B, : features_BTF.shape[1]] = features_BTF.to(self._features.dtype)
 
     def __iter__(self) -> Iterator[int]:
-        """Yields the number of rows done so far."""
-        done = 0
-        for rows in self._parts:
+        """Yields the number of rows done so far. Where memory runs out the rows are done in halves."""
+        done, waiting = 0, list(reversed(self._parts))
+        while waiting:
+            rows = waiting.pop()
+            if self._fits(rows):
+                done += len(rows)
+                yield done
+            else:
+                release_memory()
+                waiting.extend(reversed(even_parts(rows, -(-len(rows) // 2))))
+
+    def _fits(self, rows: list[int]) -> bool:
+        try:
             self._score(rows)
-            done += len(rows)
-            yield done
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or len(rows) == 1:
+                raise
+            return False
+        return True
 
     @property
     def result(self) -> Scored:

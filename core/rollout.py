@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .batch import even_parts
 from .logprobs import scaled_logits
+from .memory import is_out_of_memory, release_memory
 from .policy import Policy
 from .types import Finish
 
@@ -62,11 +63,23 @@ def generate(
     """Sample one response per prompt, each yielded as soon as it ends; row numbers index ``prompts``.
 
     Every row yields at least one token (perhaps only EOS) and at most its cap. Rows of like prompt length decode
-    together. The caller may do as it likes between two yields, but must not train.
+    together, fewer at once if memory runs out. The caller may do as it likes between two yields, but must not train.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-    for rows in even_parts(order, sampling.decode_batch or max(1, len(order))):
-        yield from _decode(policy, rows, prompts, caps, seeds, sampling)
+    waiting = list(reversed(even_parts(order, sampling.decode_batch or max(1, len(order)))))
+    while waiting:
+        rows, ended = waiting.pop(), set[int]()
+        try:
+            for done in _decode(policy, rows, prompts, caps, seeds, sampling):
+                ended.add(done.row)
+                yield done
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or len(rows) == 1:
+                raise
+        # Empty unless memory ran out: then what has not ended is sampled again, from the same numbers, in halves.
+        if left := [r for r in rows if r not in ended]:
+            release_memory()
+            waiting.extend(reversed(even_parts(left, -(-len(rows) // 2))))
 
 
 def _decode(

@@ -21,6 +21,7 @@ from .config import PPOConfig
 from .errors import TrainingError
 from .events import Event, MicroBatchHalved, UpdateSkipped, finite
 from .experience import Experience
+from .memory import is_out_of_memory, release_memory
 from .optim import Optimizer
 from .policy import Policy
 
@@ -161,8 +162,7 @@ class Updater:
             message = str(error).splitlines()[0]
         # Out of the except block: its traceback would keep the tensors of the failed pass alive.
         self._zero_grad()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
         if self.micro_batch_size == 1:
             raise TrainingError(
                 f"out of memory with one row per forward pass ({message}); shorten rollout.max_new_tokens, "
@@ -366,12 +366,3 @@ def shuffled(rows: list[int], key: str) -> list[int]:
     order = list(rows)
     random.Random(key).shuffle(order)
     return order
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, on a GPU or on the CPU, by type or by the words of the several allocators."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    marks = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator", "can't allocate memory")
-    return any(mark in text for mark in marks)
