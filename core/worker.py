@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Literal
 
 from . import checkpoint
 from .command_queue import CommandQueue
+from .config import JudgeConfig
 from .errors import RlaifError, RunDirError
 from .events import Advice, PhaseStarted, RunFinished, RunStarted
+from .files import write_atomic
 from .heartbeat import Activity, HeartbeatThread
 from .identity import Identity, installed_versions
 from .journal import EventLog
 from .process import EndedInWaitError, Signals, quieten
 from .recorder import Recorder
-from .run_dir import RunLock, open_run
+from .run_dir import RunDir, RunLock, open_run
 from .saver import Saver
 from .session import Session, Surroundings
 from .stock import Stock, take_stock
@@ -110,6 +112,7 @@ class Worker:
             versions=installed_versions(),
             device=parts.ready.device,
         )
+        _keep_judge(self._stock.run, parts.trainer.judge.judge.version, self._stock.config.judge)
         commands = self._resume(identity)
         self._session = Session(self._trainer, self._surroundings(identity, commands))
         self._recorder.write(parts.ready)
@@ -204,6 +207,15 @@ class Worker:
 def _one_line(text: str) -> str:
     """The text with every run of white space, line ends included, as one space."""
     return " ".join(text.split())
+
+
+def _keep_judge(run: RunDir, version: str, config: JudgeConfig) -> None:
+    """Every judge version that a run used stays with it, so that a score can be read years later."""
+    import tomli_w
+
+    write_atomic(
+        run.judges / f"{version}.toml", tomli_w.dumps({"version": version, "judge": config.model_dump()}).encode()
+    )
 
 
 def _say(line: str) -> None:

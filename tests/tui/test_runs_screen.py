@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from test_train_screen import SIZES, both_sizes, look, press, told
+from tui_logs import T0, ending, life, make_run, ready, screen_text, started, write
+
+from core.events import Advice
+from core.run_dir import RunDir, RunLock
+from rlaif_tui.app import RlaifApp
+
+
+def five_runs(root: Path) -> RunLock:
+    """One run of each fate, made in this order; the list begins with the live one, then the newest."""
+    make_run(root, "gone", life(7, "gone"))
+    make_run(root, "broken", [*life(12, "broken"), *ending("crashed", 12, "out of memory")])
+    live = make_run(root, "alive", life(20, "alive"))
+    make_run(root, "halted", [*life(5, "halted"), *ending("stopped", 5)])
+    make_run(root, "ready", [*life(40, "ready"), *ending("completed", 40)])
+    for at, name in enumerate(("gone", "broken", "alive", "halted", "ready")):
+        os.utime(root / name / "config.toml", (T0 + at, T0 + at))
+    lock = RunLock(live)
+    lock.acquire()
+    return lock
+
+
+def rows(text: str) -> list[str]:
+    """Names in the list, from the top."""
+    names = ("gone", "broken", "alive", "halted", "ready")
+    return [line.split()[1] for line in text.splitlines()[3:-4] if len(line.split()) > 2 and line.split()[1] in names]
+
+
+@both_sizes
+async def test_every_fate_is_read_in_words_and_every_key_works(root: Path, size: tuple[int, int]) -> None:
+    lock = five_runs(root)
+    again: list[RunDir] = []
+    app = RlaifApp(root, now=lambda: T0 + 70, restart=again.append)
+    async with app.run_test(size=size) as pilot:
+        text = await look(pilot)
+        assert rows(text) == ["alive", "ready", "halted", "broken", "gone"]
+        lines = {line.split()[1]: " ".join(line.split()) for line in text.splitlines()[3:9] if len(line.split()) > 2}
+        assert lines["alive"].startswith("● alive running 20/40 4.19 → 5.73 15:06")
+        assert lines["ready"].startswith("✓ ready completed 40/40 4.10 → 5.90")
+        assert lines["halted"].startswith("■ halted stopped 5/40")
+        assert lines["broken"].startswith("✗ broken crashed @12 12/40")
+        assert lines["gone"].startswith("✗ gone crashed @7 7/40")
+        assert "5 runs, 1 live" in text
+        assert "healthy: KL 2.00 nats" in text
+        assert text.splitlines()[-1] == " enter Open  ? Help  q Detach"
+
+        text = await press(pilot, "j", "down", "j")
+        assert "out of memory; r resumes it from checkpoint 10" in text
+        assert text.splitlines()[-1] == " enter Open  r Resume  ? Help  q Detach"
+        await press(pilot, "r")
+        assert [run.name for run in again] == ["broken"]
+        assert "without a last word" in await press(pilot, "G")
+        assert "broken ─" in await press(pilot, "k")
+        assert "halted ─" in await press(pilot, "up")
+        assert "alive ─" in await press(pilot, "g")
+        await press(pilot, "r")
+        assert len(again) == 1, "a live run is not resumed"
+        assert "Keys" in await press(pilot, "question_mark")
+        assert "held-out judge score before and now" in " ".join(screen_text(app).replace("│", "").split())
+        await press(pilot, "escape")
+        assert "● running  20/40" in await press(pilot, "enter")
+        assert "alive ─" in await press(pilot, "escape")
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_value == "alive goes on; rlaif-tui attach alive"
+    lock.release()
+
+
+async def test_no_run_yet_says_what_to_type(root: Path) -> None:
+    app = RlaifApp(root / "not-there")
+    async with app.run_test(size=SIZES[1]) as pilot:
+        text = await look(pilot)
+        assert "No runs yet. Start one with: rlaif-tui demo" in text
+        await press(pilot, "enter", "r", "j", "G")
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_value == ""
+
+
+async def test_the_list_is_live(root: Path) -> None:
+    run = make_run(root, "calm", [started(), ready()])
+    lock = RunLock(run)
+    lock.acquire()
+    app = RlaifApp(root, now=lambda: T0 + 60)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        assert "0/40" in await look(pilot)
+        write(run, [*life(3)[3:], Advice(step=3, code="kl", message="raise the price of KL")])
+        text = await look(pilot)
+        assert "3/40" in text
+        assert "raise the price of KL (step 3)" in text
+        make_run(root, "newer", [started("newer")])
+        assert "2 runs, 1 live" in await look(pilot)
+        text = await press(pilot, "j")
+        assert "newer ─" in text
+        lock.release()
+        text = await look(pilot)
+        assert "2 runs, 0 live" in text
+        assert "newer ─" in text, "the cursor stays with its run when the order changes"
+
+
+async def test_more_runs_than_lines_scroll(root: Path) -> None:
+    for number in range(40):
+        make_run(root, f"run-{number:02d}", [started(f"run-{number:02d}")])
+    app = RlaifApp(root, now=lambda: T0)
+    async with app.run_test(size=SIZES[1]) as pilot:
+        text = await look(pilot)
+        assert " run-39" in text
+        assert " run-00" not in text
+        text = await press(pilot, "G")
+        assert " run-00" in text
+        assert " run-39" not in text
+        assert " run-39" in await press(pilot, "g")
+
+
+@pytest.mark.parametrize("key", ["enter", "r"])
+async def test_a_run_that_cannot_be_read_is_one_row(root: Path, key: str) -> None:
+    make_run(root, "calm", life(3))
+    bad = make_run(root, "bad", [])
+    bad.events.unlink(missing_ok=True)
+    bad.events.mkdir()
+    app = RlaifApp(root, now=lambda: T0)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await look(pilot)
+        text = await press(pilot, "g" if "bad" in screen_text(app).splitlines()[4] else "G")
+        assert "unreadable" in text
+        assert "runs/bad cannot be read: Is a directory" in text
+        assert "3/40" in text
+        await press(pilot, key)
+        assert told(pilot) == ""
+
+
+async def test_below_60_by_16_it_says_so(root: Path) -> None:
+    make_run(root, "calm", life(3))
+    app = RlaifApp(root, now=lambda: T0)
+    async with app.run_test(size=(59, 15)) as pilot:
+        text = " ".join((await look(pilot)).split())
+        assert text == "60x16 needed, 59x15 now; 1 run, 0 live; rlaif-tui status works at any size"
