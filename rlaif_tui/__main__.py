@@ -1,0 +1,5 @@
+"""``python -m rlaif_tui`` does what ``rlaif-tui`` does."""
+
+from .cli import main
+
+main()

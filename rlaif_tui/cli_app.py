@@ -1,0 +1,83 @@
+"""The commands of ``rlaif-tui`` and what stands above them. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.run_dir import runs_root
+
+from . import __version__, cli_control, cli_files, cli_look, cli_start
+from .cli_common import EXIT_CODES, RUNS_DIR, root_of, say, wants_app
+
+app = typer.Typer(
+    name="rlaif-tui",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"rlaif-tui {__version__}\n")
+        raise typer.Exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def home(
+    context: typer.Context,
+    runs_dir: Annotated[
+        str,
+        typer.Option(RUNS_DIR, metavar="DIR", help="Folder of all runs; else RLAIF_TUI_RUNS, else your data folder."),
+    ] = "",
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Interactive RLAIF in the terminal: PPO on a causal language model, rewarded by a judge.
+
+    Without a command it opens the list of runs. Runs live on without a terminal: leave and come back at will.
+
+    \b
+    First steps:
+      rlaif-tui demo                            see it work, offline, in about a minute
+      rlaif-tui init run.toml                   a commented configuration to edit
+      rlaif-tui check run.toml                  find out now what would fail later
+      rlaif-tui train run.toml                  start it and watch
+    """
+    context.obj = runs_root(Path(runs_dir) if runs_dir else None)
+    if context.invoked_subcommand is None:
+        _open_app(context)
+
+
+def _open_app(context: typer.Context) -> None:
+    if not wants_app(plain=False, as_json=False):
+        cli_look.runs(context)
+        return
+    from .app import RlaifApp
+
+    if farewell := RlaifApp(root_of(context)).run():
+        say(farewell)
+
+
+app.command("demo")(cli_start.demo)
+app.command("init")(cli_start.init)
+app.command("check")(cli_files.check)
+app.command("train")(cli_start.train)
+app.command("runs")(cli_look.runs)
+app.command("status")(cli_look.status)
+app.command("attach")(cli_start.attach)
+app.command("logs")(cli_look.logs)
+app.command("pause")(cli_control.pause)
+app.command("resume")(cli_control.resume)
+app.command("stop")(cli_control.stop)
+app.command("checkpoint")(cli_control.checkpoint)
+app.command("set")(cli_control.set_)
+app.command("export")(cli_files.export)
+app.command("data")(cli_files.data)

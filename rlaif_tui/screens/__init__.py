@@ -1,0 +1,1 @@
+"""The screens: functions of a ``RunState`` that post messages and touch no file."""

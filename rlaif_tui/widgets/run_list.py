@@ -1,0 +1,137 @@
+"""The list of runs: one line each, columns dropped from the right when there is no room, only changed lines drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from ..text import pad
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the list shows it; ``cells`` in the order of ``COLUMNS``."""
+
+    name: str
+    cells: tuple[str, ...]
+    severity: str = "info"
+
+
+# Heading, width, whether numbers stand at the right.
+COLUMNS: tuple[tuple[str, int, bool], ...] = (
+    ("", 2, False),
+    ("run", 24, False),
+    ("state", 14, False),
+    ("step", 11, True),
+    ("score", 13, True),
+    ("started", 8, True),
+    ("KL", 6, True),
+    ("cost", 8, True),
+    ("model", 22, False),
+)
+_GAP = 1
+
+
+def row_text(cells: Sequence[str], width: int) -> str:
+    """The cells as one line of exactly ``width`` cells; a column that does not fit is left out, and all after it."""
+    line, used = "", 0
+    for cell, (_, wide, right) in zip(cells, COLUMNS, strict=False):
+        if used + wide + _GAP > width:
+            break
+        line += pad(cell, wide, right=right) + " " * _GAP
+        used += wide + _GAP
+    return line + " " * (width - used)
+
+
+class RunList(Widget, can_focus=True):
+    """Rows to move through and to open."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"runs--head", "runs--row", "runs--chosen", "runs--error"}
+    DEFAULT_CSS = """
+    RunList { height: 1fr; width: 1fr; }
+    RunList > .runs--head { color: $foreground 55%; }
+    RunList > .runs--row { color: $foreground; }
+    RunList > .runs--chosen { color: $block-cursor-foreground; background: $block-cursor-background; }
+    RunList > .runs--error { color: $warning; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("home,g", "move(-1000000)", show=False),
+        Binding("end,G", "move(1000000)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+    ]
+
+    class Chosen(Message):
+        """The cursor is on another run."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._rows: tuple[RunRow, ...] = ()
+        self._cursor = 0
+        self._top = 0
+        self._lines: list[tuple[str, str]] = []
+
+    @property
+    def chosen(self) -> str | None:
+        """Name of the run under the cursor."""
+        return self._rows[self._cursor].name if self._rows else None
+
+    def show(self, rows: Sequence[RunRow]) -> None:
+        """Draw these from now on; the cursor stays with its run."""
+        chosen = self.chosen
+        self._rows = tuple(rows)
+        names = [row.name for row in rows]
+        self._cursor = names.index(chosen) if chosen in names else min(self._cursor, max(0, len(names) - 1))
+        self._lay_out()
+
+    def choose(self, name: str) -> None:
+        """Put the cursor on this run, if it is there."""
+        names = [row.name for row in self._rows]
+        if name in names:
+            self.action_move(names.index(name) - self._cursor)
+
+    def action_move(self, by: int) -> None:
+        if self._rows:
+            self._cursor = min(len(self._rows) - 1, max(0, self._cursor + by))
+            self._lay_out()
+            self.post_message(self.Chosen())
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        width, room = self.size.width, max(1, self.size.height - 1)
+        self._top = min(max(self._top, self._cursor - room + 1), self._cursor)
+        self._top = max(0, min(self._top, len(self._rows) - room))
+        old, lines = self._lines, [(row_text([name for name, _, _ in COLUMNS], width), "runs--head")]
+        for at, row in enumerate(self._rows[self._top : self._top + room], self._top):
+            kind = "runs--chosen" if at == self._cursor else "runs--error" if row.severity == "error" else "runs--row"
+            lines.append((row_text(row.cells, width), kind))
+        self._lines = lines
+        blank = ("", "")
+        changed = [
+            y
+            for y in range(max(len(old), len(lines)))
+            if (old[y] if y < len(old) else blank) != (lines[y] if y < len(lines) else blank)
+        ]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        text, kind = self._lines[y]
+        style: Style = self.get_component_rich_style(kind)
+        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
