@@ -209,13 +209,13 @@ def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> 
 def _in_app(run: RunDir, name: str) -> RunState:
     from .app import RlaifApp
 
-    RlaifApp(run.path.parent, run).run()
+    farewell = RlaifApp(run.path.parent, run).run()
     state = RunFeed(run).poll()
     if state.word in plain_mode.ENDED:
         for line in plain_mode.closing(run, name, state):
             say(line)
-    else:
-        say(f"{run.name} goes on; {_come_back(name)}")
+    elif farewell:
+        say(farewell)
     return state
 
 

@@ -79,6 +79,7 @@ class RunList(Widget, can_focus=True):
         super().__init__(id=id)
         self._rows: tuple[RunRow, ...] = ()
         self._cursor = 0
+        self._moved = False
         self._top = 0
         self._lines: list[tuple[str, str]] = []
 
@@ -88,8 +89,10 @@ class RunList(Widget, can_focus=True):
         return self._rows[self._cursor].name if self._rows else None
 
     def show(self, rows: Sequence[RunRow]) -> None:
-        """Draw these from now on; the cursor stays with its run."""
-        chosen = self.chosen
+        """Draw these from now on. The cursor stays with its run once it was moved, and on the first row until then:
+        names come before states, and a live run goes to the top only when its state is known.
+        """
+        chosen = self.chosen if self._moved else None
         self._rows = tuple(rows)
         names = [row.name for row in rows]
         self._cursor = names.index(chosen) if chosen in names else min(self._cursor, max(0, len(names) - 1))
@@ -103,6 +106,7 @@ class RunList(Widget, can_focus=True):
 
     def action_move(self, by: int) -> None:
         if self._rows:
+            self._moved = True
             self._cursor = min(len(self._rows) - 1, max(0, self._cursor + by))
             self._lay_out()
             self.post_message(self.Chosen())

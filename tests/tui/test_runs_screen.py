@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from test_train_screen import SIZES, both_sizes, look, press, told
+from textual.app import App, ComposeResult
 from tui_logs import T0, ending, life, make_run, ready, screen_text, started, write
 
 from core.events import Advice
 from core.run_dir import RunDir, RunLock
 from rlaif_tui.app import RlaifApp
+from rlaif_tui.widgets.run_list import COLUMNS, RunList, RunRow
 
 
 def five_runs(root: Path) -> RunLock:
@@ -39,7 +41,7 @@ async def test_every_fate_is_read_in_words_and_every_key_works(root: Path, size:
     app = RlaifApp(root, now=lambda: T0 + 70, restart=again.append)
     async with app.run_test(size=size) as pilot:
         text = await look(pilot)
-        assert rows(text) == ["alive", "ready", "halted", "broken", "gone"]
+        assert rows(text) == ["alive", "ready", "halted", "broken", "gone"], text
         lines = {line.split()[1]: " ".join(line.split()) for line in text.splitlines()[3:9] if len(line.split()) > 2}
         assert lines["alive"].startswith("● alive running 20/40 4.19 → 5.73 15:06")
         assert lines["ready"].startswith("✓ ready completed 40/40 4.10 → 5.90")
@@ -141,3 +143,21 @@ async def test_below_60_by_16_it_says_so(root: Path) -> None:
     async with app.run_test(size=(59, 15)) as pilot:
         text = " ".join((await look(pilot)).split())
         assert text == "60x16 needed, 59x15 now; 1 run, 0 live; rlaif-tui status works at any size"
+
+
+async def test_the_cursor_waits_on_the_first_row_until_it_is_moved() -> None:
+    def row(name: str) -> RunRow:
+        return RunRow(name, ("",) * len(COLUMNS))
+
+    class Alone(App[None]):
+        def compose(self) -> ComposeResult:
+            yield RunList(id="list")
+
+    async with Alone().run_test() as pilot:
+        shown = pilot.app.query_one(RunList)
+        shown.show([row("newest"), row("live")])
+        shown.show([row("live"), row("newest")])
+        assert shown.chosen == "live"
+        shown.action_move(1)
+        shown.show([row("newest"), row("live")])
+        assert shown.chosen == "newest"
