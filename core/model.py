@@ -72,6 +72,8 @@ def load_tokenizer(config: ModelConfig) -> Tokenizer:
     from transformers import AutoTokenizer, GenerationConfig
 
     source = source_of(config)
+    if source.startswith(("/", "./", "../", "~")) and not Path(source).is_dir():
+        raise ModelError(f"model.id = '{config.id}' is a path, and there is no such folder; correct it")
     options: dict[str, Any] = {"trust_remote_code": False, "revision": config.revision}
     try:
         hf = AutoTokenizer.from_pretrained(source, **options)

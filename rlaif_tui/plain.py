@@ -120,7 +120,9 @@ def closing(run: RunDir, reference: str, state: RunState) -> Iterator[str]:
     if state.word == "crashed":
         yield f"crashed after step {state.step}: {cut(state.error) or 'the worker is gone without a word'}"
         yield from (f"    {line}" for line in log_tail(run.log, _LOG_LINES))
-        yield f"go on from the last checkpoint: rlaif-tui resume {reference}"
+        saved = state.last_checkpoint_step
+        where = "begin again" if saved is None else f"go on from the checkpoint of step {saved}"
+        yield f"{where}: rlaif-tui resume {reference}"
         return
     yield from before_after(state.validations)
     yield from verdict(state.validations)

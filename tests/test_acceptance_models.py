@@ -12,7 +12,9 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from core.model import layers_of
+from core.config import ModelConfig
+from core.errors import ModelError
+from core.model import layers_of, load_tokenizer
 from core.policy import CriticKind, Policy
 
 
@@ -207,3 +209,8 @@ def test_a_4_bit_base_trains_on_the_cpu(tmp_path: Path) -> None:
     assert trained.weights_sha256() != before
     assert all(t.dtype == torch.float32 and t.isfinite().all() for t in policy.trained_tensors().values())
     trained.close()
+
+
+def test_a_model_path_that_is_not_there_is_called_a_path(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a path, and there is no such folder"):
+        load_tokenizer(ModelConfig(id=str(tmp_path / "gone")))

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -234,8 +235,11 @@ def test_what_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_one_line_or_one_sentence(
-    mistral: Trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    mistral: Trained, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What a process of its own sets up for its libraries must not outlive this test.
+    monkeypatch.setitem(sys.modules, "bitsandbytes", sys.modules.get("bitsandbytes"))
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     arguments = [str(mistral.run.path), "--adapter", str(tmp_path / "a")]
     assert main(arguments) == 0
     assert capfd.readouterr().out.startswith(f"wrote the adapter of step 2 to {tmp_path / 'a'}")

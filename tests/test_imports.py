@@ -30,6 +30,7 @@ TENSORS = {
         "experience",
         "export",
         "logprobs",
+        "memory",
         "metrics",
         "model",
         "optim",

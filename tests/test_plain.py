@@ -14,6 +14,7 @@ from core.config import RunConfig
 from core.config_file import to_toml
 from core.events import (
     Advice,
+    CheckpointSaved,
     Event,
     RunFinished,
     RunStarted,
@@ -161,7 +162,10 @@ def test_a_crash_says_why_where_and_what_to_do(tmp_path: Path) -> None:
     said = list(closing(run, "some/where", state))
     assert said[0] == "crashed after step 3: out of paper"
     assert said[1:6] == [f"    line {n}" for n in range(15, 20)]
-    assert said[-1] == "go on from the last checkpoint: rlaif-tui resume some/where"
+    assert said[-1] == "begin again: rlaif-tui resume some/where"
+    saved = CheckpointSaved(step=2, path="checkpoints/step_000002", size_mb=1.0, seconds=0.1)
+    state = apply_all(RunState(name="r"), [started(), saved, step(3), end])
+    assert list(closing(run, "r", state))[-1] == "go on from the checkpoint of step 2: rlaif-tui resume r"
 
 
 def test_hostile_text_reaches_the_stream_only_as_visible_marks(tmp_path: Path) -> None:

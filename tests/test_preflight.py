@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.config_file import load_config
+from core.policy import Policy
 from core.preflight import NEEDS, CheckResult, inputs, resources, run_checks, training
 from core.preflight.__main__ import main
-from core.preflight.state import make_state
+from core.preflight.dry import StillOptimizer
+from core.preflight.result import CheckFailedError
+from core.preflight.state import State, make_state
 from core.types import Rollout
 
 
@@ -92,9 +96,7 @@ def test_every_weight_of_a_full_run_passes_too(setup: Setup) -> None:
 def test_checks_move_no_weight_and_leave_no_gradient(setup: Setup) -> None:
     """Bit for bit, trained and frozen, in memory and on disk."""
     files = {path.name: path.read_bytes() for path in setup.model.iterdir()}
-    state = make_state(load_config(setup.toml), setup.runs)
-    for check in (inputs.check_data, inputs.check_tokenizer, inputs.check_prompt_lengths, inputs.check_model):
-        check(state)
+    state = until_reference(setup)
     training.check_reference(state)
     assert state.policy is not None
     parameters = dict(state.policy.model.named_parameters()) | state.policy.critic_parameters()
@@ -238,7 +240,51 @@ def test_a_blank_generated_response_is_no_fault_of_the_judge(setup: Setup) -> No
     assert "the generated one is blank" in training.check_judge(state).evidence
 
 
-def test_one_json_object_and_the_exit_code(setup: Setup, capfd: pytest.CaptureFixture[str]) -> None:
+def until_reference(setup: Setup) -> State:
+    state = make_state(load_config(setup.toml), setup.runs)
+    for check in (inputs.check_data, inputs.check_tokenizer, inputs.check_prompt_lengths, inputs.check_model):
+        check(state)
+    return state
+
+
+def test_a_reference_that_is_not_the_base_is_seen(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head moves while the policy is made: actor and reference still agree with each other."""
+    made = training._policy_on
+
+    def moved(state: State) -> Policy:
+        policy = made(state)
+        with torch.no_grad():
+            policy.head.weight.mul_(1.1)  # type: ignore[operator]
+        return policy
+
+    monkeypatch.setattr(training, "_policy_on", moved)
+    with pytest.raises(CheckFailedError, match=r"KL to the reference 0 nats; .* bare base differ by 0\.[0-9]+;"):
+        training.check_reference(until_reference(setup))
+
+
+def test_an_optimiser_that_steps_is_seen(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: StillOptimizer, norm: float) -> None:
+        for parameter in self.parameters.values():
+            parameter.data += 1e-6
+
+    state = until_reference(setup)
+    training.check_reference(state)
+    monkeypatch.setattr(StillOptimizer, "step", step)
+    with pytest.raises(CheckFailedError, match="weights changed"):
+        training.check_batch(state)
+
+
+def test_an_update_that_would_be_dropped_is_named(setup: Setup) -> None:
+    stretch(setup)
+    assert "updates would be dropped: the gradient norm was" in setup.results()["batch"].evidence
+
+
+def test_one_json_object_and_the_exit_code(
+    setup: Setup, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a process of its own sets up for its libraries must not outlive this test.
+    monkeypatch.setitem(sys.modules, "bitsandbytes", sys.modules.get("bitsandbytes"))
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     assert main([str(setup.toml), "--json", "--runs-dir", str(setup.runs)]) == 0
     report = json.loads(capfd.readouterr().out)
     assert [set(item) >= {"name", "ok", "seconds", "evidence", "hint"} for item in report["checks"]] == [True] * 10
