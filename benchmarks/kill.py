@@ -110,6 +110,8 @@ def torment(run: RunDir, kills: int, pace: float, draw: random.Random, tally: Ta
         last = [*read_events(run.events)][-1]
         moment = "loading" if loading else str(getattr(last, "phase", type(last).__name__))
         tally.kills_by_moment[moment] = tally.kills_by_moment.get(moment, 0) + 1
+        if isinstance(last, RunFinished):  # all was written; only the process had not ended yet
+            return
 
 
 def wait_for_end(run: RunDir) -> None:

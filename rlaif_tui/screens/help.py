@@ -29,7 +29,7 @@ def help_lines(screen: Screen[None], figures: tuple[Line, ...], marks: str = "")
     """Keys first, then what the figures mean."""
     shown = [entry.binding for entry in screen.active_bindings.values() if entry.binding.show]
     lines: list[Line] = [("Keys", "")]
-    lines += [(_head(screen.app.get_key_display(binding)), binding.description) for binding in shown]
+    lines += [(_head(screen.app.get_key_display(binding)), binding.tooltip or binding.description) for binding in shown]
     lines += [("", ""), ("What you see", ""), *((_head(name), meaning) for name, meaning in figures)]
     if marks:
         lines.append((_head("chart letters"), marks))

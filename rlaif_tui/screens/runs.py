@@ -30,10 +30,10 @@ class RunsScreen(View):
 
     CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="enter", id="runs.open"),
-        Binding("r", "restart", "Resume", id="runs.restart"),
-        Binding("question_mark", "help", "Help", key_display="?", id="runs.help"),
-        Binding("q", "app.quit", "Detach", id="runs.detach"),
+        Binding("enter", "open", "Open", key_display="enter", id="runs.open", tooltip="watch this run"),
+        Binding("r", "restart", "Resume", id="runs.restart", tooltip="a new worker goes on from the last checkpoint"),
+        Binding("question_mark", "help", "Help", key_display="?", id="runs.help", tooltip="this page"),
+        Binding("q", "app.quit", "Detach", id="runs.detach", tooltip="leave; the runs go on"),
     ]
 
     class OpenAsked(Message):

@@ -28,17 +28,31 @@ class TrainScreen(View):
 
     CSS_PATH = "train.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "Pause", id="train.pause"),
-        Binding("space", "go_on", "Go on", id="train.go-on"),
-        Binding("r", "restart", "Resume", id="train.restart"),
-        Binding("s", "checkpoint", "Save", id="train.checkpoint"),
-        Binding("left_square_bracket", "sample(-1)", "Sample", key_display="[", id="train.sample-previous"),
-        Binding("right_square_bracket", "sample(1)", "Sample", key_display="]", id="train.sample-next"),
-        Binding("z", "zoom", "Zoom", id="train.zoom"),
-        Binding("l", "log", "Log", id="train.log"),
-        Binding("escape", "runs", "Runs", key_display="esc", id="train.runs"),
-        Binding("question_mark", "help", "Help", key_display="?", id="train.help"),
-        Binding("q", "app.quit", "Detach", id="train.detach"),
+        Binding("space", "pause", "Pause", id="train.pause", tooltip="wait after this step"),
+        Binding("space", "go_on", "Go on", id="train.go-on", tooltip="go on after a pause"),
+        Binding("r", "restart", "Resume", id="train.restart", tooltip="a new worker goes on from the last checkpoint"),
+        Binding("s", "checkpoint", "Save", id="train.checkpoint", tooltip="save a checkpoint after this step"),
+        Binding(
+            "left_square_bracket",
+            "sample(-1)",
+            "Sample",
+            key_display="[",
+            id="train.sample-previous",
+            tooltip="the sample before",
+        ),
+        Binding(
+            "right_square_bracket",
+            "sample(1)",
+            "Sample",
+            key_display="]",
+            id="train.sample-next",
+            tooltip="the next sample",
+        ),
+        Binding("z", "zoom", "Zoom", id="train.zoom", tooltip="samples over the whole screen, and back"),
+        Binding("l", "log", "Log", id="train.log", tooltip="what happened, and the worker's log"),
+        Binding("escape", "runs", "Runs", key_display="esc", id="train.runs", tooltip="the list of runs"),
+        Binding("question_mark", "help", "Help", key_display="?", id="train.help", tooltip="this page"),
+        Binding("q", "app.quit", "Detach", id="train.detach", tooltip="leave; the run goes on"),
     ]
 
     class Asked(Message):

@@ -148,12 +148,14 @@ async def test_help_names_every_key_and_figure(live: RunDir) -> None:
     async with opened(live, SIZES[1]) as pilot:
         text = await press(pilot, "question_mark")
         for key, words in {
-            "space": "Pause",
-            "s": "Save",
-            "z": "Zoom",
-            "l": "Log",
-            "esc": "Runs",
-            "q": "Detach",
+            "space": "wait after this step",
+            "s": "save a checkpoint",
+            "[": "the sample before",
+            "]": "the next sample",
+            "z": "samples over the whole screen",
+            "l": "what happened",
+            "esc": "the list of runs",
+            "q": "leave; the run goes on",
         }.items():
             assert f"  {key:<15}{words}" in text
         text += await press(pilot, "G")
