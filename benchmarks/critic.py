@@ -3,9 +3,10 @@
     python benchmarks/critic.py              48 runs: critic x lambda x judge noise x seed
     python benchmarks/critic.py --quick      one seed, few steps: does it run, not which is best
 
-Every run is the ``demo`` preset with another critic. First each critic's cost of a step is measured, all four in turns;
-then each gets as many steps as ``--steps`` of the ``features`` critic cost. Score is what the offline judge without
-noise gives the responses of the last steps, also where noise was in the rewards. Two runs at a time, one thread each.
+Every run is the ``demo`` preset with another critic. First each critic's cost of a step is measured, all four in turns
+on the same responses; then each gets as many steps as ``--steps`` of the ``features`` critic cost. Score is what the
+offline judge without noise gives the responses of a step, also where noise was in the rewards. Two runs at a time, one
+thread each.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ CRITICS = ("none", "shared", "features", "adapter")
 LAMBDAS = (0.95, 1.0)
 NOISES = (0.0, 2.0)
 ANCHOR = "features"
-LAST = 5
-"""Steps at the end of a run whose means are its score and KL."""
+WINDOW = 4
+"""Steps whose mean is a score: the last ones of a run, and those before half its CPU time."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Setting:
     noise_sd: float
     seed: int
     steps: int
+    frozen: bool = False
+    """No learning, so that all critics see the same responses."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,16 @@ class Result:
 
     @property
     def score(self) -> float:
-        return statistics.mean(s.score for s in self.steps[-LAST:])
+        return statistics.mean(s.score for s in self.steps[-WINDOW:])
+
+    @property
+    def score_half_way(self) -> float:
+        half = max(1, len(self.steps) // 2)
+        return statistics.mean(s.score for s in self.steps[max(0, half - WINDOW) : half])
 
     @property
     def kl(self) -> float:
-        return statistics.mean(s.kl for s in self.steps[-LAST:])
+        return statistics.mean(s.kl for s in self.steps[-WINDOW:])
 
     @property
     def explained(self) -> list[float]:
@@ -88,6 +96,8 @@ def steps_of(setting: Setting) -> Generator[Step, None, None]:
 
     values = {section: dict(keys) for section, keys in PRESETS["demo"].values.items()}
     values["ppo"] |= {"critic": setting.critic, "gae_lambda": setting.lam, "critic_warmup_steps": 0}
+    if setting.frozen:
+        values["ppo"] |= {"learning_rate": 0.0}
     values["judge"] = values.get("judge", {}) | {"noise_sd": setting.noise_sd}
     values["run"] |= {"seed": setting.seed, "steps": setting.steps, "threads": 1}
     trainer = build(RunConfig.model_validate(values)).trainer
@@ -109,18 +119,28 @@ def run(setting: Setting) -> Result:
 
 
 def costs(rounds: int) -> dict[str, float]:
-    """Smallest CPU seconds of a step by critic, measured in turns; the first round is thrown away."""
-    runs = {critic: steps_of(Setting(critic, 0.95, 0.0, 0, rounds)) for critic in CRITICS}
+    """CPU seconds of a step by critic: the anchor's smallest, times the median ratio to it within a round. The first
+    round is thrown away.
+    """
+    runs = {critic: steps_of(Setting(critic, 0.95, 0.0, 0, rounds, frozen=True)) for critic in CRITICS}
     seconds: dict[str, list[float]] = {critic: [] for critic in CRITICS}
     for _ in range(rounds):
         for critic, steps in runs.items():
             seconds[critic].append(next(steps).cpu_s)
     for steps in runs.values():
         steps.close()
-    return {critic: min(values[1:]) for critic, values in seconds.items()}
+    anchor = seconds[ANCHOR][1:]
+    ratios = {
+        critic: statistics.median(own / other for own, other in zip(values[1:], anchor, strict=True))
+        for critic, values in seconds.items()
+    }
+    return {critic: ratio * min(anchor) for critic, ratio in ratios.items()}
 
 
-HEADER = ("judge noise", "lambda", "critic", "steps", "score (seeds)", "KL, nats", "EV", "cpu-s a step", "cpu-s a run")
+HEADER = (
+    *("judge noise", "lambda", "critic", "steps", "score half way", "score (seeds)", "KL, nats", "EV"),
+    *("cpu-s a step", "cpu-s a run"),
+)
 
 
 def table(results: Sequence[Result], cost: dict[str, float]) -> str:
@@ -137,6 +157,7 @@ def table(results: Sequence[Result], cost: dict[str, float]) -> str:
             f"{lam:g}",
             critic,
             f"{runs[0].setting.steps}",
+            f"{statistics.mean(r.score_half_way for r in runs):.2f}",
             f"{statistics.mean(r.score for r in runs):.2f} ({', '.join(f'{r.score:.2f}' for r in runs)})",
             f"{statistics.mean(r.kl for r in runs):.1f}",
             f"{statistics.mean(explained):.2f}" if explained else "-",
@@ -149,16 +170,16 @@ def table(results: Sequence[Result], cost: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--steps", type=int, default=25, help="steps of a run with the features critic")
+    parser.add_argument("--steps", type=int, default=20, help="steps of a run with the features critic")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2, help="runs at a time")
     parser.add_argument("--quick", action="store_true", help="one seed and six steps")
     options = parser.parse_args()
     steps, seeds = (6, 1) if options.quick else (options.steps, options.seeds)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error"}
     load = " ".join(f"{x:.2f}" for x in os.getloadavg())
     print(f"python {platform.python_version()}, {os.cpu_count()} cores, load {load}", file=sys.stderr)
-    cost = costs(rounds=4 if options.quick else 6)
+    cost = costs(rounds=4 if options.quick else 10)
     share = {critic: max(2, round(steps * cost[ANCHOR] / cost[critic])) for critic in CRITICS}
     print("steps for equal CPU time: " + ", ".join(f"{c} {n}" for c, n in share.items()), file=sys.stderr)
     settings = [

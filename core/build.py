@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from .config import RunConfig
 from .demo import PROMPTS_CSV
@@ -67,8 +68,13 @@ def build(config: RunConfig) -> Parts:
 
 def build_policy(config: RunConfig, tokenizer: Tokenizer) -> Policy:
     """The policy of a configuration on its device."""
+    return policy_on(load_base(config.model, pick_device(config)), tokenizer, config)
+
+
+def policy_on(base: nn.Module, tokenizer: Tokenizer, config: RunConfig) -> Policy:
+    """The policy of a configuration on a base that is loaded already."""
     return make_policy(
-        load_base(config.model, pick_device(config)),
+        base,
         tokenizer,
         config.model,
         critic=config.ppo.critic,

@@ -72,7 +72,9 @@ class DataConfig(_Section):
     max_prompt_tokens: int = _field(
         512, "longer prompts are dropped and counted, never cut", "tokens", ge=1, le=1_000_000
     )
-    validation_fraction: float = _field(0.1, "share of rows held out for validation; repeats stay on one side", ge=0.0, le=0.9)
+    validation_fraction: float = _field(
+        0.1, "share of rows held out for validation; repeats stay on one side", ge=0.0, le=0.9
+    )
     validation_prompts: int = _field(64, "at most this many held-out prompts are used in a validation", "prompts", ge=0)
     max_rows: int = _field(0, "use only the first rows of the file; 0: all", "rows", ge=0)
     seed: int = _field(0, "seed of the split", ge=0, le=2**31 - 1)

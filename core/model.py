@@ -215,6 +215,8 @@ def check_head(model: nn.Module) -> None:
     hidden = trunk_of(model)(input_ids=ids, use_cache=False)[0]
     ours = head_of(model)(hidden).float()
     theirs = cast("Any", model(input_ids=ids, use_cache=False)).logits.float()
+    if not theirs.isfinite().all():
+        raise ModelError(f"{type(model).__name__} computes numbers that are not finite; its weights are damaged")
     if not torch.allclose(ours, theirs, atol=1e-2, rtol=1e-2):
         raise ModelError(
             f"{type(model).__name__} changes its logits after the output head (cap or scale), which is not supported"

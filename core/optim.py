@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from .config import PPOConfig
 
+CLIP_EPS = 1e-6
+"""What torch's clipping adds to the norm it divides by."""
+
 
 class Optimizer:
     """AdamW over one group of parameters; a group may be empty, then nothing ever happens."""
@@ -38,7 +41,7 @@ class Optimizer:
         """Clip gradients of norm ``norm`` and step."""
         if self._adamw is None:
             return
-        if self._max_grad_norm > 0:
+        if 0 < self._max_grad_norm < norm + CLIP_EPS:  # below that the factor is 1
             total = torch.tensor(norm, device=next(iter(self.parameters.values())).device)
             nn.utils.clip_grads_with_norm_(list(self.parameters.values()), self._max_grad_norm, total)
         self._adamw.step()

@@ -23,6 +23,7 @@ from .config import ModelConfig
 from .critic import FeatureCritic, ValueHead, feature_width, make_features
 from .errors import ModelError
 from .logprobs import HeadOptions, chosen_logprobs, response_index, scatter_tokens, stop_positions
+from .lora import with_adapters
 from .model import Tokenizer, head_of, hidden_size, layers_of, max_positions, trunk_of
 from .passes import ActorPass, ReferencePass, hidden_states, middle_states, no_states, states_before_responses
 
@@ -252,7 +253,7 @@ def make_policy(
     if device.type == "cpu" and config.attention == "auto" and torch.bfloat16 in {compute, model.dtype}:
         use_float32_attention(model)
     if config.adapter == "lora":
-        trained = _with_adapters(model, config, seed, critic=critic == "adapter")
+        trained = with_adapters(model, config, seed, critic=critic == "adapter")
     else:
         trained = model.requires_grad_(True)
         reference = copy.deepcopy(model).requires_grad_(False).eval()
@@ -286,28 +287,6 @@ def _critic_module(kind: CriticKind, hidden: int, width: int, seed: int, device:
         generator = torch.Generator().manual_seed(seed)
         return FeatureCritic(feature_width(hidden), width, generator).to(device)
     return ValueHead(hidden).to(device)
-
-
-def _with_adapters(model: nn.Module, config: ModelConfig, seed: int, *, critic: bool) -> nn.Module:
-    from peft import LoraConfig, get_peft_model
-
-    settings = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear" if config.lora_targets == ["all-linear"] else list(config.lora_targets),
-        fan_in_fan_out=cast("Any", model).config.model_type == "gpt2",
-        task_type="CAUSAL_LM",
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            adapted = get_peft_model(cast("Any", model), settings, adapter_name="actor")
-            if critic:
-                adapted.add_adapter("critic", settings)
-        except ValueError as error:
-            raise ModelError(f"model.lora_targets = {config.lora_targets} does not fit this model: {error}") from error
-    return cast("nn.Module", adapted)
 
 
 def _trainable(model: nn.Module, adapter: str, *, excluded: bool) -> dict[str, nn.Parameter]:

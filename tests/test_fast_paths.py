@@ -38,7 +38,7 @@ def test_fused_adapters_compute_what_peft_computes(tmp_path: Path, architecture:
         del layer.forward
     plain = passes(policy)
     # alpha / r = 8 / 4 is a power of two, so float32 agrees to the last bit. bfloat16 (8 bits) is rounded less often.
-    limit = 0.02 if options.get("compute") == "bfloat16" else 0.0
+    limit = 0.1 if options.get("compute") == "bfloat16" else 0.0
     for one, other in zip(fused, plain, strict=True):
         assert float((one - other).norm()) <= limit * float(other.norm())
     assert float(fused[1].abs().max()) > 0

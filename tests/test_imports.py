@@ -30,6 +30,7 @@ TENSORS = {
         "experience",
         "export",
         "logprobs",
+        "lora",
         "memory",
         "metrics",
         "model",

@@ -249,15 +249,15 @@ def until_reference(setup: Setup) -> State:
 
 def test_a_reference_that_is_not_the_base_is_seen(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """The head moves while the policy is made: actor and reference still agree with each other."""
-    made = training._policy_on
+    made = training.policy_on
 
-    def moved(state: State) -> Policy:
-        policy = made(state)
+    def moved(*parts: Any) -> Policy:
+        policy = made(*parts)
         with torch.no_grad():
             policy.head.weight.mul_(1.1)  # type: ignore[operator]
         return policy
 
-    monkeypatch.setattr(training, "_policy_on", moved)
+    monkeypatch.setattr(training, "policy_on", moved)
     with pytest.raises(CheckFailedError, match=r"KL to the reference 0 nats; .* bare base differ by 0\.[0-9]+;"):
         training.check_reference(until_reference(setup))
 

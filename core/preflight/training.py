@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from ..batch import TokenBatch, make_batch
-from ..build import build_judge
+from ..build import build_judge, policy_on
 from ..judge.pool import JudgePool
-from ..model import Tokenizer
-from ..policy import Policy, make_policy
-from ..types import JudgeFailure, JudgeRequest, JudgeResult, Verdict, request_for, reward_of
 from ..memory import is_out_of_memory
+from ..model import Tokenizer
+from ..types import JudgeFailure, JudgeRequest, JudgeResult, Verdict, request_for, reward_of
 from .dry import DryBatch, bare_logprobs, dry_batch, sampled
 from .result import CheckFailedError, Passed
 from .state import SAMPLE, SAMPLE_RESPONSE, State, duration
@@ -37,7 +36,9 @@ def check_reference(state: State) -> Passed:
     assert state.tokenizer is not None
     batch = _probe(state.tokenizer, state.shape().vocab, state.device())
     bare_BT = bare_logprobs(state.base, batch, state.config, state.tokenizer.eos_ids)
-    policy = _policy_on(state)
+    assert state.base is not None
+    assert state.tokenizer is not None
+    policy = policy_on(state.base, state.tokenizer, state.config)
     with torch.no_grad():
         actor = policy.actor_pass(batch)
         reference = policy.reference_pass(batch)
@@ -72,24 +73,6 @@ def _probe(tokenizer: Tokenizer, vocab: int, device: torch.device) -> TokenBatch
     half = PROBE_TOKENS // 2
     ids = [(7 * i + 3) % vocab for i in range(PROBE_TOKENS)]
     return make_batch([ids[:half]], [ids[half:]], pad_id=tokenizer.pad_id, device=device)
-
-
-def _policy_on(state: State) -> Policy:
-    """The policy of the run, on the base that was loaded already."""
-    assert state.base is not None
-    assert state.tokenizer is not None
-    config = state.config
-    return make_policy(
-        state.base,
-        state.tokenizer,
-        config.model,
-        critic=config.ppo.critic,
-        critic_width=config.ppo.critic_width,
-        temperature=config.rollout.temperature,
-        min_new_tokens=config.rollout.min_new_tokens,
-        max_new_tokens=config.rollout.max_new_tokens,
-        seed=config.run.seed,
-    )
 
 
 def _mean_difference(a_BT: Tensor, b_BT: Tensor) -> float:
