@@ -76,6 +76,7 @@ def config_of(task: dict[str, Any]) -> RunConfig:
                 "warmup_fraction": 0.0,
                 "missing_eos_penalty": 0.0,
                 "target_kl": 0.0,
+                "max_grad_norm": 0.0,  # TRL's PPOTrainer does not clip
             },
             "run": {"steps": 10_000, "seed": task["seed"], "threads": 1},
         }
