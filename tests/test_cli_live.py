@@ -68,11 +68,17 @@ def test_train_prints_one_object_and_lines_apart(cli: Cli) -> None:
     assert "held-out judge score" in shown.out
 
 
+def heed_interrupts() -> None:
+    """A shell starts what it puts into the background with Ctrl-C ignored, and that would be inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_leaving_a_run_leaves_it_running(cli: Cli) -> None:
     cli("init")
     follower = subprocess.Popen(
         command("train", "run.toml", *SMALL, "--set", "run.steps=100000", "--name", "long", "--plain"),
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no thread of ours runs here
     )  # fmt: skip
     assert follower.stdout is not None
     try:
