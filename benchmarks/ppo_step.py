@@ -5,7 +5,8 @@
     python benchmarks/ppo_step.py                              our side alone
 
 Both train the same 3.95 M-parameter random Mistral: 16 prompts of 32 tokens, responses of exactly 64, 4 epochs of
-mini-batches of 4 (16 optimiser steps, checked on both sides), fp32 weights, no gradient checkpointing, one thread.
+mini-batches of 4 (16 optimiser steps, checked on both sides), fp32 weights, no gradient checkpointing, no clipping of
+gradients, one thread.
 TRL runs as fast as it can here: fp32, its whole batch on the device. Each side is a process of its own; each round asks
 every side for one step; the first round is thrown away. CPU seconds are those of the whole process.
 """
