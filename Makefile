@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+CORES := -n auto --dist loadfile
+
 .PHONY: demo test check bench demo-model
 .DEFAULT_GOAL := demo
 
@@ -11,14 +13,14 @@ demo: $(VENV)/.for-use ## train the bundled model against the offline judge; ARG
 	$(BIN)/rlaif-tui demo $(ARGS)
 
 test: $(VENV)/.for-development ## the tests; ARGS="-k config" are passed on
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(CORES) $(ARGS)
 
 check: $(VENV)/.for-development ## format, lint, types, import contracts and the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(CORES) $(ARGS)
 
 bench: $(VENV)/.for-use ## seconds of CPU per PPO step, by phase
 	$(BIN)/python benchmarks/ppo_step.py $(ARGS)

@@ -1,9 +1,9 @@
-"""Composition root: from a configuration to a policy, a judge and a trainer. Only process entries import this."""
+"""Composition root: from a configuration to a policy, its judges and a trainer. Only process entries import this."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,18 @@ from .config import RunConfig
 from .demo import PROMPTS_CSV
 from .errors import ConfigError, DataError
 from .events import WorkerReady
-from .judge.pool import JudgePool
-from .judge.rubric import RubricJudge
+from .judge.ledger import Ledger
+from .judge.open import API_BACKENDS, Links, open_judge, rubric_judge
+from .judge.pool import JudgePool, Pool
+from .judge.spec import JudgeSpec
+from .local_judge import InlinePool, LocalJudge, SelfJudge
 from .model import Tokenizer, fingerprint, load_base, load_tokenizer, source_of
 from .policy import Policy, make_policy
 from .prompts import Columns, Dataset, load_prompts, split
+from .run_judges import Judges, judges_of
 from .trainer import Trainer
 from .types import Prompt
+from .watch import Watch
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Parts:
     ready: WorkerReady
     data_fingerprint: str
     model_fingerprint: str
+    make_judge: Callable[[JudgeSpec], Pool]
+    """Opens another judge in this process, with the same money and the same connections."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +51,31 @@ class Prompts:
     fingerprint: str
 
 
-def build(config: RunConfig) -> Parts:
-    """Load everything a run needs. Raises ``RlaifError`` with one sentence if any of it cannot be had."""
+def build(config: RunConfig, judges: Judges | None = None) -> Parts:
+    """Load everything a run needs; its judges are those of the configuration unless given.
+
+    Raises ``RlaifError`` with one sentence if any of it cannot be had.
+    """
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     tokenizer = load_tokenizer(config.model)
     policy = build_policy(config, tokenizer)
     prompts = build_prompts(config, tokenizer, policy.positions)
-    judge = JudgePool(build_judge(config), config.judge.concurrency)
-    trainer = Trainer(policy, judge, prompts.train, prompts.validation, config, _accelerator(policy.device))
+    judges = judges or judges_of(config.judge)
+    ledger = ledger_of(config, judges)
+    make_judge = judge_maker(config, policy, ledger)
+    # Training never waits for a referee that does not answer.
+    referee = judge_maker(config, policy, ledger, wait_out_outages=False)
+    watch = Watch(config.judge, referee(judges.referee) if judges.referee is not None else None, seed=config.run.seed)
+    trainer = Trainer(
+        policy,
+        make_judge(judges.judge),
+        prompts.train,
+        prompts.validation,
+        config,
+        _accelerator(policy.device),
+        watch,
+    )
     total, trained = policy.parameter_counts()
     ready = WorkerReady(
         device=device_name(policy.device),
@@ -63,7 +86,8 @@ def build(config: RunConfig) -> Parts:
         dropped_prompts=prompts.dropped,
         notes=(*prompts.notes, *_model_notes(tokenizer)),
     )
-    return Parts(trainer, ready, prompts.fingerprint, fingerprint(source_of(config.model), config.model.revision))
+    model_fingerprint = fingerprint(source_of(config.model), config.model.revision)
+    return Parts(trainer, ready, prompts.fingerprint, model_fingerprint, make_judge)
 
 
 def build_policy(config: RunConfig, tokenizer: Tokenizer) -> Policy:
@@ -86,16 +110,34 @@ def policy_on(base: nn.Module, tokenizer: Tokenizer, config: RunConfig) -> Polic
     )
 
 
-def build_judge(config: RunConfig) -> RubricJudge:
-    """The judge of a configuration."""
-    judge = config.judge
-    return RubricJudge(
-        judge.weights or None,
-        noise_sd=judge.noise_sd,
-        delay_s=judge.delay_s,
-        failure_rate=judge.failure_rate,
-        seed=config.run.seed,
+def ledger_of(config: RunConfig, judges: Judges) -> Ledger:
+    """The account that all judges of a run draw on; it survives the process where the run has a folder."""
+    return Ledger(
+        judges.folder / "ledger.jsonl" if judges.folder is not None else None,
+        cap_usd=config.judge.cap_usd or None,
+        cap_calls=config.judge.cap_calls or None,
     )
+
+
+def judge_maker(
+    config: RunConfig, policy: Policy | None, ledger: Ledger, *, wait_out_outages: bool = True
+) -> Callable[[JudgeSpec], Pool]:
+    """What opens the judges of a run. They share connections and one account."""
+    links = Links(wait_out_outages=wait_out_outages, seed=config.run.seed)
+
+    def make(spec: JudgeSpec) -> Pool:
+        if spec.backend in API_BACKENDS:
+            judge = open_judge(spec, cache=config.judge.cache, ledger=ledger, links=links)
+            return JudgePool(judge, spec.limits.max_concurrency)
+        if spec.backend == "local":
+            return InlinePool(LocalJudge.load(spec))
+        if spec.backend == "self":
+            assert policy is not None, "a policy that judges itself must be there first"
+            named = spec.model_copy(update={"model": config.model.id})  # whose weights judge is part of the version
+            return InlinePool(SelfJudge(policy, named))
+        return JudgePool(rubric_judge(spec, config.run.seed), config.judge.concurrency)
+
+    return make
 
 
 def build_prompts(config: RunConfig, tokenizer: Tokenizer, positions: int) -> Prompts:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .config import RunConfig
 from .events import Event, JudgeFailed
-from .judge.pool import JudgePool
+from .judge.pool import Pool
+from .outage import Outage
 from .policy import Policy
 from .progress import Progress
 from .rollout import Finished, Sampling, derive_seed, generate
@@ -23,13 +24,14 @@ from .types import (
     JudgeFailure,
     JudgeResult,
     Prompt,
+    RefereeResult,
     Rollout,
     RolloutMeasures,
     request_for,
     reward_of,
 )
 
-Output = Event | Rollout | JudgedRollout | RolloutMeasures
+Output = Event | Rollout | JudgedRollout | RolloutMeasures | RefereeResult
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Collector:
     def __init__(
         self,
         policy: Policy,
-        judge: JudgePool,
+        judge: Pool,
         config: RunConfig,
         progress: Progress,
         number: int,
@@ -61,6 +63,7 @@ class Collector:
         self._rollouts: dict[int, Rollout] = {}
         self._pending: dict[str, Future[JudgeResult]] = {}
         self._results: dict[str, JudgeResult] = {}
+        self._said: set[str] = set()
         self.retried_usd = 0.0
         """What the recorded failures cost that are asked again: spent, though their place is taken by new results."""
 
@@ -78,6 +81,7 @@ class Collector:
                     yield rollout
                 yield from self.verdicts()
                 yield from self._progress.report(count)
+        self._judge.flush()
         return [self._rollouts[row] for row in range(len(self._rows))]
 
     def verdicts(self) -> Iterator[Output]:
@@ -87,17 +91,27 @@ class Collector:
         for key in ready:
             result = self._results[key] = self._pending.pop(key).result()
             yield JudgedRollout(rollout=by_id[key], result=result)
-            if isinstance(result, JudgeFailure):
+            if isinstance(result, JudgeFailure) and not self._told(result):
                 yield failure_event(self._number, key, result)
+
+    def _told(self, result: JudgeFailure) -> bool:
+        """Whether the same was said of another row: what a person must mend strikes all rows that are left."""
+        if not result.fatal and result.status != "budget":
+            return False
+        same = result.kind or result.status
+        known = same in self._said
+        self._said.add(same)
+        return known
 
     def wait(self) -> Generator[Output, None, float]:
         """Wait for the verdicts still out. Returns the seconds stood still for them."""
         yield self._progress.begin("judge", self._number, len(self._rows))
-        since = time.monotonic()
+        since, outage = time.monotonic(), Outage(self._judge, self._number - 1)
         while self._pending:
-            wait(self._pending.values(), timeout=0.5, return_when=FIRST_COMPLETED)
+            yield from outage.stand_by(list(self._pending.values()))
             yield from self.verdicts()
             yield from self._progress.report(len(self._results))
+        yield from outage.end()
         return time.monotonic() - since
 
     def judged(self) -> list[JudgedRollout]:

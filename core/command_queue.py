@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .commands import Command, CommandError, Set, Stop, name_of
+from .commands import Command, CommandError, ReplaceJudge, Resume, Set, Stop, name_of
 from .events import CommandRejected, Event
 from .journal import CommandReader, Received
 from .run_dir import RunDir
@@ -16,7 +16,8 @@ class CommandQueue:
     """The unanswered lines of ``commands.jsonl``, oldest first.
 
     ``answered`` are the ids with an answer in the log; ``stale_before`` is the size of the file when this worker took
-    the run: a pause or a stop from before that was meant for another worker and is refused, a setting still holds.
+    the run: a pause or a stop from before that was meant for another worker and is refused, a setting or a judge still
+    holds.
     """
 
     def __init__(
@@ -70,6 +71,15 @@ class CommandQueue:
             reason = f"{bad - BAD_LINES_TOLD} more lines are no commands"
             self._write(CommandRejected(command_id="", reason=reason))
 
+    def take_resumes(self) -> Iterator[Resume]:
+        """Requests to go on, out of their turn: they are meant for what is waited for in the middle of a step."""
+        self.poll()
+        for received in list(self._waiting):
+            command = received.command
+            if isinstance(command, Resume) and not self._is_stale(received) and command.id not in self.answered:
+                self._waiting.remove(received)
+                yield command
+
     def reject(self, command: Command, reason: str) -> None:
         """Refuse a command in words."""
         self._write(CommandRejected(command_id=command.id, reason=reason, name=name_of(command), by=command.by))
@@ -87,7 +97,7 @@ class CommandQueue:
             self.answered.add(_id_of(received))
 
     def _is_stale(self, received: Received) -> bool:
-        return received.start < self._stale_before and not isinstance(received.command, Set)
+        return received.start < self._stale_before and not isinstance(received.command, Set | ReplaceJudge)
 
 
 def _id_of(received: Received) -> str:

@@ -6,15 +6,15 @@ import getpass
 import os
 import time
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from .errors import RlaifError
 
 MAX_LINE_BYTES = 64 * 1024
-Setting = Literal["kl_coef", "learning_rate", "critic_learning_rate"]
-SETTINGS: tuple[Setting, ...] = ("kl_coef", "learning_rate", "critic_learning_rate")
+Setting = Literal["kl_coef", "learning_rate", "critic_learning_rate", "judge_cap_usd"]
+SETTINGS: tuple[Setting, ...] = ("kl_coef", "learning_rate", "critic_learning_rate", "judge_cap_usd")
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -46,7 +46,14 @@ class Set(_Command, frozen=True, kw_only=True, tag="set"):
     value: float
 
 
-Command = Pause | Resume | Stop | CheckpointNow | Set
+class ReplaceJudge(_Command, frozen=True, kw_only=True, tag="replace_judge"):
+    """Score with another judge from the next step on. Its file must be in the run's ``judge`` folder."""
+
+    version: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$")]
+    """Name of that file without its ending: the judge's version."""
+
+
+Command = Pause | Resume | Stop | CheckpointNow | Set | ReplaceJudge
 
 _decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 

@@ -109,12 +109,29 @@ class JudgeConfig(_Section):
     """Who scores the responses. Keys come from the environment, never from here."""
 
     backend: Literal["rubric"] = _field(
-        "rubric", "'rubric' is the offline rule set for demos and tests: not a real judge"
+        "rubric", "used where no file is named; 'rubric' is the offline rule set for demos and tests: not a real judge"
     )
+    file: str = _field("", "judge file ('rlaif-tui judge init' writes one) or name of a built-in judge")
     weights: dict[str, float] = _field({}, "weight per criterion of the rubric judge; empty: its defaults")
-    concurrency: int = _field(8, "judgements in flight at once", "calls", ge=1, le=256)
+    concurrency: int = _field(8, "responses being judged at once", "responses", ge=1, le=1024)
     max_failed_fraction: float = _field(
         0.2, "a step with more failed judgements than this pauses the run", ge=0.0, le=1.0
+    )
+    cap_usd: float = _field(0.0, "the judge may cost this much over the whole run; 0: no cap", "$", ge=0.0)
+    cap_calls: int = _field(0, "the judge may be called this often over the whole run; 0: no cap", "calls", ge=0)
+    cache: Literal["rw", "replay", "off"] = _field(
+        "rw", "replies on disk: use and add to them (rw), use nothing else (replay), or do without (off)"
+    )
+    referee: str = _field("", "a second judge, file or name, that scores a share of the rollouts; never trained on")
+    referee_share: float = _field(0.05, "share of the rollouts that the referee scores as well", ge=0.0, le=1.0)
+    referee_alarm: float = _field(
+        4.0,
+        "pause when the judge has risen above the referee by this much, summed over steps; 0: off",
+        "points",
+        ge=0.0,
+    )
+    canary_share: float = _field(
+        0.0, "share of judgements spent on known bad answers, to see whether the judge can be fooled", ge=0.0, le=0.5
     )
     noise_sd: float = _field(
         0.0, "rubric only: seeded noise added to each score, for experiments", "points", ge=0.0, le=10.0

@@ -28,8 +28,8 @@ _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read and validate a run.toml, then apply ``overrides`` such as ``ppo.kl_coef=0.05``.
 
-    A relative ``data.path`` or model folder is looked for beside the file, then in the current folder, and made
-    absolute where it exists. Raises ``ConfigError``.
+    A relative ``data.path``, judge file or model folder is looked for beside the file, then in the current folder, and
+    made absolute where it exists. Raises ``ConfigError``.
     """
     table = _parse(_read(path), str(path))
     return _absolute(from_dict(table, overrides, source=str(path)), path.absolute().parent)
@@ -132,12 +132,16 @@ def _override_value(text: str, text_wanted: bool) -> Any:
 
 
 def _absolute(config: RunConfig, base: Path) -> RunConfig:
-    data, model = config.data, config.model
+    data, model, judge = config.data, config.model, config.judge
     if data.path != "demo" and (found := _first(data.path, base, "")):
         data = data.model_copy(update={"path": found})
     if model.id != "demo" and (found := _first(model.id, base, "config.json")):
         model = model.model_copy(update={"id": found})
-    return config.model_copy(update={"data": data, "model": model})
+    for key in ("file", "referee"):
+        name = getattr(judge, key)
+        if name.endswith(".toml") and (found := _first(name, base, "")):
+            judge = judge.model_copy(update={key: found})
+    return config.model_copy(update={"data": data, "model": model, "judge": judge})
 
 
 def _first(name: str, base: Path, inside: str) -> str | None:

@@ -189,6 +189,56 @@ class RolledBack(_Event, frozen=True, kw_only=True, tag="rolled_back"):
     learning_rate: float
 
 
+class RefereeScored(_Event, frozen=True, kw_only=True, tag="referee_scored"):
+    """A second judge scored a share of the step's rollouts; means are over the ``n`` that both scored, 0-10."""
+
+    step: int
+    n: int
+    failed: int
+    judge_mean: float | None
+    referee_mean: float | None
+    drift: float
+    """CUSUM of how far the judge has risen above the referee, points; 0 while they move together."""
+    referee: str
+
+
+class CanaryScore(msgspec.Struct, frozen=True, kw_only=True):
+    """A known bad answer and what the judge gave it; None where it gave no score."""
+
+    name: str
+    score: float | None
+
+
+class CanariesScored(_Event, frozen=True, kw_only=True, tag="canaries_scored"):
+    """Known bad answers were put before the judge. ``seen`` and ``fooled`` count over the run."""
+
+    step: int
+    scores: tuple[CanaryScore, ...]
+    seen: int
+    fooled: int
+
+
+class JudgeReplaced(_Event, frozen=True, kw_only=True, tag="judge_replaced"):
+    """Another judge scores from ``step`` on. ``n`` earlier rollouts were scored by both, so the jump can be read.
+
+    Scores before and after are not one series: the new judge's score of the same text is about
+    ``slope`` x old + ``intercept``. Held-out prompts were scored anew, so before and after still compare.
+    """
+
+    step: int
+    from_version: str
+    to_version: str
+    name: str
+    n: int
+    failed: int
+    old_mean: float | None
+    new_mean: float | None
+    spearman: float | None = None
+    slope: float | None = None
+    intercept: float | None = None
+    cost_usd: float = 0.0
+
+
 class Advice(_Event, frozen=True, kw_only=True, tag="advice"):
     """Something a person should know, with what to do."""
 
@@ -229,6 +279,9 @@ Event = (
     | Paused
     | Resumed
     | RolledBack
+    | RefereeScored
+    | CanariesScored
+    | JudgeReplaced
     | Advice
     | RunFinished
 )

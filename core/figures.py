@@ -73,3 +73,11 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float
     seconds: float
     phase_seconds: dict[str, float] = {}
+    judge_requests: int | None = None
+    """Calls sent to the judge's server, retries among them."""
+    judge_cached: int | None = None
+    """Verdicts that cost nothing, from the cache."""
+    judge_queue: int | None = None
+    """Most responses that were with the judge at once."""
+    judge_tokens: int | None = None
+    """Tokens in and out, as the provider counts them."""

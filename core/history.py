@@ -25,11 +25,20 @@ class SettingChange:
     value: float
 
 
+@dataclass(frozen=True)
+class JudgeChange:
+    """The judge in the file ``version`` scores from ``step`` on."""
+
+    step: int
+    version: str
+
+
 @dataclass
 class Timeline:
-    """Live settings as they were changed, so that steps done again after a resume meet the same ones."""
+    """Live settings and judges as they were changed, so that steps done again after a resume meet the same ones."""
 
     changes: list[SettingChange] = field(default_factory=list)
+    judges: list[JudgeChange] = field(default_factory=list)
 
     def add(self, change: SettingChange) -> None:
         """Take in a change made now. What was changed later in a part that is being done again gives way to it."""
@@ -39,6 +48,15 @@ class Timeline:
     def at(self, step: int) -> list[SettingChange]:
         """The changes that take effect with ``step``."""
         return [change for change in self.changes if change.step == step]
+
+    def add_judge(self, change: JudgeChange) -> None:
+        """Take in a judge that replaces the one before, and whatever was to follow in a part that is done again."""
+        self.judges = [c for c in self.judges if c.step < change.step]
+        self.judges.append(change)
+
+    def judge_before(self, step: int) -> str:
+        """Version of the judge that scored the step before ``step``; empty for the one that the run began with."""
+        return next((c.version for c in reversed(self.judges) if c.step < step), "")
 
 
 @dataclass
@@ -76,6 +94,8 @@ def read_history(run: RunDir) -> History:
                 history.answered.add(id_)
                 if event.name == "set" and (change := _change(event)) is not None:
                     history.timeline.add(change)
+                if event.name == "replace_judge":
+                    history.timeline.add_judge(JudgeChange(event.step, event.detail))
             case CommandRejected(command_id=id_):
                 history.answered.add(id_)
             case RolledBack(from_step=step):

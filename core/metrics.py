@@ -11,7 +11,7 @@ from torch import Tensor
 from . import ppo
 from .events import Sample, StepMetrics, finite
 from .experience import Experience, Scored
-from .types import JudgedRollout, JudgeFailure, RolloutMeasures, Verdict
+from .types import JudgedRollout, JudgeFailure, RolloutMeasures, Usage, Verdict
 from .update import UpdateStats
 
 SAMPLE_CHARACTERS = 2000
@@ -26,6 +26,7 @@ class StepTotals:
     cost_usd: float
     seconds: float
     judge_wait_s: float
+    judge_queue: int
     phase_seconds: dict[str, float]
 
 
@@ -87,6 +88,10 @@ def step_metrics(
         judge_latency_p95=latencies[round(0.95 * (len(latencies) - 1))],
         judge_wait_s=totals.judge_wait_s,
         cost_usd=totals.cost_usd,
+        judge_requests=sum(j.result.requests for j in judged),
+        judge_cached=sum(isinstance(j.result, Verdict) and j.result.cached for j in judged),
+        judge_queue=totals.judge_queue,
+        judge_tokens=sum(_tokens_of(j.result.usage) for j in judged),
         seconds=totals.seconds,
         phase_seconds={name: round(value, 4) for name, value in totals.phase_seconds.items()},
     )
@@ -139,6 +144,10 @@ def chosen_samples(
 
 def _score(item: JudgedRollout) -> float:
     return -1.0 if isinstance(item.result, JudgeFailure) else item.result.score
+
+
+def _tokens_of(usage: Usage | None) -> int:
+    return usage.input_tokens + usage.output_tokens if usage is not None else 0
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -140,6 +140,24 @@ class Policy:
         with torch.no_grad(), self.autocast():
             yield
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[nn.Module]:
+        """The causal LM that training started from, to be read without gradients; it shares every weight it can.
+
+        Only until the block ends: then mode and adapters are again as they were. Nothing else of the policy may be used
+        in between.
+        """
+        active: Literal["actor", "critic"] | None = "actor" if self._active == "unset" else self._active
+        training = self.model.training
+        self._activate(None)
+        self.model.eval()
+        try:
+            with torch.no_grad(), self.autocast():
+                yield self._causal_lm if self._reference is None else self._reference
+        finally:
+            self.model.train(training)
+            self._activate(active)
+
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._compute == torch.bfloat16)
 

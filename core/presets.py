@@ -57,6 +57,7 @@ _SEED = Preset(
             "compute": "bfloat16",
         },
         "data": {"path": "prompts.csv", "max_prompt_tokens": 1_000_000},
+        "judge": {"file": "classic-0-10", "cap_usd": 20.0},
         "rollout": {"batch_size": 4, "cap_min": 20, "max_new_tokens": 100, "min_new_tokens": 0},
         "ppo": {
             "epochs": 4,
@@ -107,6 +108,7 @@ _ZEPHYR = Preset(
             "compute": "bfloat16",
         },
         "data": {"path": "prompts.csv", "max_prompt_tokens": 512},
+        "judge": {"file": "general", "cap_usd": 20.0, "canary_share": 0.02},
         "rollout": {"batch_size": 16, "max_new_tokens": 256},
         "ppo": {
             "epochs": 2,

@@ -110,6 +110,8 @@ class Dataset:
     """sha256 of the file's bytes, to notice a changed file on resume."""
     split_labels: dict[str, Side] | None = None
     """Side of each prompt by its id, where the file has a complete ``split`` column."""
+    rows: tuple[int, ...] = ()
+    """Number of the row in the file that each prompt comes from."""
 
 
 def load_prompts(
@@ -148,7 +150,13 @@ def load_prompts(
         problem_count=len(problems),
         notes=(*table.notes, *builder.notes(), *label_note),
     )
-    return Dataset(prompts=tuple(builder.prompts), report=report, fingerprint=table.fingerprint, split_labels=labels)
+    return Dataset(
+        prompts=tuple(builder.prompts),
+        report=report,
+        fingerprint=table.fingerprint,
+        split_labels=labels,
+        rows=tuple(builder.rows),
+    )
 
 
 def _rows(table: Table, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -172,6 +180,7 @@ class _Builder:
         self.prompts: list[Prompt] = []
         self.keys: set[str] = set()
         self.problems: list[Problem] = []
+        self.rows: list[int] = []
         self.empty = 0
 
     def add(self, row: int, cells: dict[str, Any]) -> None:
@@ -184,6 +193,7 @@ class _Builder:
         self._ids.add(prompt.id)
         self.keys.add(prompt_key(prompt))
         self.prompts.append(prompt)
+        self.rows.append(row)
         self._sides.append(side_of(cells.get("split")))
 
     def _prompt(self, row: int, cells: dict[str, Any]) -> Prompt:

@@ -14,9 +14,9 @@ from .files import DISK_FULL, write_synced
 from .journal import EventLog
 from .rollout_log import RolloutLog
 from .run_dir import RunDir
-from .types import JudgedRollout, Rollout, RolloutMeasures
+from .types import JudgedRollout, RefereeResult, Rollout, RolloutMeasures
 
-Output = Event | Rollout | JudgedRollout | RolloutMeasures
+Output = Event | Rollout | JudgedRollout | RolloutMeasures | RefereeResult
 T = TypeVar("T")
 BALLAST_BYTES = 1 << 20
 RETRY_S = 3.0
@@ -53,7 +53,7 @@ class Recorder:
 
     def write(self, output: Output) -> None:
         """Record one output before anything is made of it."""
-        if isinstance(output, Rollout | JudgedRollout | RolloutMeasures):
+        if isinstance(output, Rollout | JudgedRollout | RolloutMeasures | RefereeResult):
             assert self._rollouts is not None, "rollouts come only within a step or a validation"
             rollouts = self._rollouts
             self.patiently(lambda: rollouts.append(output))

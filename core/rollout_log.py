@@ -4,6 +4,7 @@ One JSON object a line, ``{"crc":C,"kind":...}``, where C is the CRC-32 of the o
 
 - ``rollout``: a ``Rollout`` whole, token ids included, so that it never has to be generated again;
 - ``verdict``, ``failure``: the judge's result for ``rollout_id``, so that it is never paid for again;
+- ``referee``: what a second judge said of ``rollout_id``;
 - ``measures``: a ``RolloutMeasures``, written when the step's update is done.
 
 Of several lines for one rollout the last one holds. A rollout that changed has no verdict until it gets a new one.
@@ -22,7 +23,7 @@ import msgspec
 from .events import encode
 from .files import AppendLog, read_lines
 from .run_dir import RunDir
-from .types import JudgedRollout, JudgeFailure, JudgeResult, Rollout, RolloutMeasures, Verdict
+from .types import JudgedRollout, JudgeFailure, JudgeResult, RefereeResult, Rollout, RolloutMeasures, Verdict
 
 Row = Rollout | JudgedRollout
 _PREFIX = re.compile(rb'^\{"crc":(\d{1,10}),')
@@ -51,7 +52,14 @@ class _MeasuresLine(_Line, frozen=True, tag="measures"):
     measures: RolloutMeasures
 
 
-_AnyLine = _RolloutLine | _VerdictLine | _FailureLine | _MeasuresLine
+class _RefereeLine(_Line, frozen=True, tag="referee"):
+    rollout_id: str
+    verdict: Verdict | None = None
+    failure: JudgeFailure | None = None
+    """One of the two."""
+
+
+_AnyLine = _RolloutLine | _VerdictLine | _FailureLine | _MeasuresLine | _RefereeLine
 _decoder: msgspec.json.Decoder[_AnyLine] = msgspec.json.Decoder(_AnyLine)
 
 
@@ -62,6 +70,7 @@ class Recorded:
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     results: dict[str, JudgeResult] = field(default_factory=dict)
     measures: dict[str, RolloutMeasures] = field(default_factory=dict)
+    referee: dict[str, JudgeResult] = field(default_factory=dict)
     damaged: int = 0
     """Lines that could not be read; what they said is as if never written."""
 
@@ -82,6 +91,8 @@ class Recorded:
                 return self.results.get(id_) == result
             case _MeasuresLine(measures=measures):
                 return self.measures.get(measures.rollout_id) == measures
+            case _RefereeLine(rollout_id=id_):
+                return self.referee.get(id_) == (line.verdict or line.failure)
 
     def add(self, line: _AnyLine) -> None:
         """Fold one line in."""
@@ -90,11 +101,16 @@ class Recorded:
                 if not self.knows(line):
                     self.results.pop(rollout.id, None)
                     self.measures.pop(rollout.id, None)
+                    self.referee.pop(rollout.id, None)
                 self.rollouts[rollout.id] = rollout
             case _VerdictLine(rollout_id=id_, verdict=result) | _FailureLine(rollout_id=id_, failure=result):
                 self.results[id_] = result
             case _MeasuresLine(measures=measures):
                 self.measures[measures.rollout_id] = measures
+            case _RefereeLine(rollout_id=id_):
+                said = line.verdict or line.failure
+                if said is not None:
+                    self.referee[id_] = said
 
 
 class RolloutLog:
@@ -105,7 +121,7 @@ class RolloutLog:
         self._path = path
         self._log: AppendLog | None = None
 
-    def append(self, output: Row | RolloutMeasures) -> None:
+    def append(self, output: Row | RolloutMeasures | RefereeResult) -> None:
         """Write what is new in ``output``; what is recorded already is not repeated. Raises ``OSError``."""
         for line in _lines_of(output):
             if not self.recorded.knows(line):
@@ -150,12 +166,16 @@ def supersede_after(run: RunDir, step: int) -> list[Path]:
     return moved
 
 
-def _lines_of(output: Row | RolloutMeasures) -> Iterable[_AnyLine]:
+def _lines_of(output: Row | RolloutMeasures | RefereeResult) -> Iterable[_AnyLine]:
     match output:
         case Rollout():
             yield _RolloutLine(output)
         case RolloutMeasures():
             yield _MeasuresLine(output)
+        case RefereeResult(rollout_id=id_, result=Verdict() as verdict):
+            yield _RefereeLine(id_, verdict=verdict)
+        case RefereeResult(rollout_id=id_, result=JudgeFailure() as failure):
+            yield _RefereeLine(id_, failure=failure)
         case JudgedRollout(rollout=rollout, result=Verdict() as verdict):
             yield _RolloutLine(rollout)
             yield _VerdictLine(rollout.id, verdict)

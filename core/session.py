@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from . import checkpoint
 from .command_queue import CommandQueue
-from .commands import SETTINGS, CheckpointNow, Command, Pause, Resume, Set, Stop, name_of
+from .commands import SETTINGS, CheckpointNow, Command, Pause, ReplaceJudge, Resume, Set, Stop, name_of
 from .config import RunSettings
-from .errors import RunDirError
+from .errors import JudgeError, RunDirError
 from .events import (
     CommandApplied,
+    JudgeReplaced,
     Paused,
     PhaseStarted,
     Resumed,
@@ -27,7 +28,7 @@ from .events import (
     ValidationCompleted,
 )
 from .heartbeat import Activity
-from .history import History, SettingChange, setting_detail
+from .history import History, JudgeChange, SettingChange, setting_detail
 from .recorder import Output, Recorder
 from .rollout_log import RolloutLog, supersede_after
 from .run_dir import RunDir
@@ -53,6 +54,8 @@ class Surroundings:
     history: History
     restore: Callable[[checkpoint.Snapshot], None]
     """Puts a snapshot into the trainer."""
+    replace_judge: Callable[[str, Callable[[], bool]], JudgeReplaced]
+    """Puts the judge of a version into the trainer; asks meanwhile whether to stop."""
     interrupted: Callable[[], bool]
     """Whether a signal asked the worker to end."""
 
@@ -71,6 +74,7 @@ class Session:
         self._recorder.give_up = self._asked_to_stop
         self._stop_applied = self._paused = False
         self._attempt = trainer.completed
+        self._judge = around.history.timeline.judge_before(trainer.completed + 1)
 
     def activity(self) -> Activity:
         """What is under way, for the heartbeat."""
@@ -115,10 +119,13 @@ class Session:
         trainer, every = self._trainer, self._around.settings.validate_every
         step = trainer.completed
         planned = step in (0, trainer.total_steps) or (every > 0 and step % every == 0)
-        if planned and all(done.step != step for done in trainer.validations):
+        while planned and all(done.step != step for done in trainer.validations):
             self._attempt = step
             log = self._recorder.patiently(lambda: RolloutLog(self._run.validation(step)))
             self._drive(trainer.validate(), log)
+            if trainer.demand is not None:
+                self._meet_demand()
+                self._boundary()
 
     def _drive(self, outputs: Iterator[Output], log: RolloutLog) -> None:
         """Record outputs as they come. A stop ends it at once, but lets an update that has begun come to its end."""
@@ -128,6 +135,7 @@ class Session:
             with contextlib.closing(cast("Generator[Output, None, None]", outputs)):
                 for output in outputs:
                     self._recorder.write(output)
+                    self._answer_waiting_judge()
                     must_end = must_end or self._trainer.updating or _ends(output)
                     if not must_end and self._asked_to_stop():
                         raise _StopAskedError
@@ -162,6 +170,7 @@ class Session:
             return self._pause(f"{reason}; {error}", automatic=True)
         in_force = self._trainer.settings
         self._around.restore(snapshot)
+        self._again(self._around.history.timeline.judge_before(snapshot.step + 1))
         self._saver.saved_step = snapshot.step
         earlier.append(self._attempt)
         for name in SETTINGS:
@@ -183,6 +192,7 @@ class Session:
         """Between two steps: answer what was asked, and wait here while the run is paused."""
         for change in self._around.history.timeline.at(self._trainer.completed + 1):
             self._trainer.set(change.name, change.value)
+        self._again(self._around.history.timeline.judge_before(self._trainer.completed + 2))
         while True:
             self._answer_waiting()
             if self._asked_to_stop():
@@ -222,11 +232,44 @@ class Session:
             case CheckpointNow():
                 self._saver.save(self._trainer)
                 self._applied(command, f"step {step} is saved")
+            case ReplaceJudge():
+                self._replace(command)
             case Set(name=name, value=value):
                 try:
                     self._change(name, value, command.id, command.by)
                 except ValueError as error:
                     self._commands.reject(command, str(error))
+
+    def _replace(self, command: ReplaceJudge) -> None:
+        """Another judge from the next step on. As with a setting, the log gets the answer last."""
+        try:
+            event = self._around.replace_judge(command.version, self._asked_to_stop)
+        except JudgeError as error:
+            return self._commands.reject(command, str(error))
+        supersede_after(self._run, event.step - 1)
+        self._around.history.timeline.add_judge(JudgeChange(event.step, command.version))
+        self._judge = command.version
+        self._commands.answered.add(command.id)
+        self._write(event)
+        return self._write(
+            CommandApplied(
+                command_id=command.id, name="replace_judge", step=event.step, detail=command.version, by=command.by
+            )
+        )
+
+    def _again(self, version: str) -> None:
+        """Steps that are done again after a resume meet the judge that they had."""
+        if version != self._judge:
+            self._around.replace_judge(version, self._asked_to_stop)
+            self._judge = version
+
+    def _answer_waiting_judge(self) -> None:
+        """While the judge's server does not answer, a request to go on is one to ask it again now."""
+        link = self._trainer.judge.link()
+        if link is not None and link.open:
+            for command in self._commands.take_resumes():
+                self._trainer.judge.reset()
+                self._applied(command, "the judge is asked again now")
 
     def _change(self, name: str, value: float, id_: str, by: str) -> None:
         """Set from the next step on. The log gets it last, so that a kill in between leaves the request unanswered."""

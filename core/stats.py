@@ -38,3 +38,34 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> MeanCI | None:
             (data,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
         )
     return MeanCI(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+@dataclass(frozen=True)
+class Line:
+    """``new = slope * old + intercept``; None where it is not defined."""
+
+    slope: float | None
+    intercept: float | None
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Rank correlation of pairs; None for fewer than 3, or where one side does not vary."""
+    from scipy.stats import spearmanr
+
+    if not _varies(pairs):
+        return None
+    return float(spearmanr([old for old, _ in pairs], [new for _, new in pairs]).statistic)
+
+
+def fitted_line(pairs: Sequence[tuple[float, float]]) -> Line | None:
+    """Least squares of the second value on the first; None for fewer than 3, or where one side does not vary."""
+    from scipy.stats import linregress
+
+    if not _varies(pairs):
+        return None
+    fit = linregress([old for old, _ in pairs], [new for _, new in pairs])
+    return Line(float(fit.slope), float(fit.intercept))
+
+
+def _varies(pairs: Sequence[tuple[float, float]]) -> bool:
+    return len(pairs) > 2 and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))

@@ -22,15 +22,17 @@ from .collect import Output as Output
 from .config import RunConfig
 from .events import Advice, Event, Phase, SamplesShown, StepCompleted, ValidationCompleted
 from .experience import Experience, Scored, Scorer, batch_of, make_experience
-from .judge.pool import JudgePool
+from .judge.pool import Pool
 from .metrics import StepTotals, chosen_samples, measures, step_metrics
+from .outage import DEGRADED_IN_A_ROW, degraded, unusable
 from .policy import Policy
 from .progress import Progress
 from .prompts import permutation
 from .schedule import lr_factor
-from .types import JudgedRollout, JudgeFailure, Prompt, Rollout, reward_of
+from .types import JudgedRollout, Prompt, Rollout, reward_of
 from .update import Updater
 from .validation import Validator
+from .watch import StepWatch, Watch
 
 KL_BUG_BELOW = -1.0
 """Mean sequence KL, nats: exact sampling gives less only by chance; a sampler or mask bug gives it always."""
@@ -40,6 +42,7 @@ LIVE_LIMITS: dict[str, tuple[float, float]] = {
     "kl_coef": (0.0, 100.0),
     "learning_rate": (0.0, 1.0),
     "critic_learning_rate": (0.0, 1.0),
+    "judge_cap_usd": (0.0, 1e9),
 }
 
 
@@ -65,14 +68,16 @@ class Trainer:
     def __init__(
         self,
         policy: Policy,
-        judge: JudgePool,
+        judge: Pool,
         train: Sequence[Prompt],
         validation: Sequence[Prompt],
         config: RunConfig,
         accelerator: Any,
+        watch: Watch | None = None,
     ) -> None:
         self.policy = policy
         self.judge = judge
+        self.watch = watch or Watch(config.judge, None, seed=config.run.seed)
         self.config = config
         self.total_steps = config.run.steps
         self.completed = 0
@@ -85,10 +90,17 @@ class Trainer:
         self._train = [PromptRow(p, policy.tokenizer.encode(p)) for p in train]
         held_out = [PromptRow(p, policy.tokenizer.encode(p)) for p in validation]
         self._validator = Validator(policy, judge, held_out, config, self.progress)
-        self._settings = {name: float(getattr(config.ppo, name)) for name in LIVE_LIMITS}
+        self._settings = {
+            "kl_coef": config.ppo.kl_coef,
+            "learning_rate": config.ppo.learning_rate,
+            "critic_learning_rate": config.ppo.critic_learning_rate,
+            "judge_cap_usd": config.judge.cap_usd,
+        }
         self._epoch = 0
         self._cursor = 0
         self._moments = ppo.RunningMoments()
+        self._degraded = 0
+        self._poor = ""
 
     @property
     def phase(self) -> Phase:
@@ -120,6 +132,22 @@ class Trainer:
         if not low <= value <= high:
             raise ValueError(f"{name} = {value:g} is outside {low:g}..{high:g}")
         self._settings[name] = float(value)
+        if name == "judge_cap_usd":
+            self._limit_cost()
+
+    def _limit_cost(self) -> None:
+        if (ledger := getattr(self.judge.judge, "ledger", None)) is not None:
+            ledger.set_cap(self._settings["judge_cap_usd"] or None, self.config.judge.cap_calls or None)
+
+    def replace_judge(self, judge: Pool, baseline: dict[str, float]) -> None:
+        """Score with ``judge`` from the next step on; ``baseline`` is its score of the first validation, by prompt id.
+
+        The judge before it is closed.
+        """
+        self.judge.close()
+        self.judge = self._validator.judge = judge
+        self._validator.rebase(baseline)
+        self._limit_cost()
 
     def step(self, recorded: Sequence[Rollout | JudgedRollout] = ()) -> Iterator[Output]:
         """One PPO step. ``recorded`` holds rollouts and verdicts of this step from an attempt that was cut short.
@@ -130,9 +158,24 @@ class Trainer:
         started, number = time.monotonic(), self.completed + 1
         self.demand = None
         self.progress.restart()
+        self.judge.reset()
+        self.judge.waiting_peak = 0
         collector = Collector(self.policy, self.judge, self.config, self.progress, number, self._next_rows())
+        watching = self.watch.over(number, self.judge)
+        with contextlib.closing(watching):
+            yield from self._step(number, collector, watching, recorded, started)
+
+    def _step(
+        self,
+        number: int,
+        collector: Collector,
+        watching: StepWatch,
+        recorded: Sequence[Rollout | JudgedRollout],
+        started: float,
+    ) -> Iterator[Output]:
         with contextlib.closing(collector):
             rollouts = yield from collector.sample(recorded)
+            watching.begin(rollouts)
             scored = yield from self._score(number, rollouts, collector)
             waited = yield from collector.wait()
             judged = collector.judged()
@@ -141,7 +184,7 @@ class Trainer:
             self.updating = True
             try:
                 cost = collector.retried_usd + sum(j.result.cost_usd for j in judged)
-                yield from self._update(number, scored, judged, started=started, waited=waited, cost=cost)
+                yield from self._update(number, scored, judged, watching, started=started, waited=waited, cost=cost)
             finally:
                 self.updating = False
 
@@ -159,16 +202,19 @@ class Trainer:
         return scorer.result
 
     def _too_many_failures(self, judged: list[JudgedRollout]) -> Demand | None:
-        failed = [j.result for j in judged if reward_of(j.result) is None]
-        if len(failed) <= self.config.judge.max_failed_fraction * len(judged):
-            return None
-        first = next(r.message for r in failed if isinstance(r, JudgeFailure))
-        return Demand(
-            "pause", f"{len(failed)} of {len(judged)} responses got no verdict, so nothing was trained on: {first}"
-        )
+        reason = unusable(judged, self.config.judge.max_failed_fraction)
+        return Demand("pause", reason) if reason else None
 
     def _update(
-        self, number: int, scored: Scored, judged: list[JudgedRollout], *, started: float, waited: float, cost: float
+        self,
+        number: int,
+        scored: Scored,
+        judged: list[JudgedRollout],
+        watching: StepWatch,
+        *,
+        started: float,
+        waited: float,
+        cost: float,
     ) -> Iterator[Output]:
         config, kl_coef = self.config.ppo, self._settings["kl_coef"]
         rewards = self._rewards(judged)
@@ -193,11 +239,15 @@ class Trainer:
             critic_lr=self._settings["critic_learning_rate"] * factor,
             warmup=warmup,
         )
+        yield from watching.finish(judged)
+        self._poor = degraded(judged)
+        self._degraded = self._degraded + 1 if self._poor else 0
+        cost += watching.cost_usd
         measured = measures(scored, judged, rewards)
         self.progress.begin("idle", number)
         seconds = time.monotonic() - started
         self._advance(cost, seconds)
-        totals = StepTotals(actor_lr, kl_coef, cost, seconds, waited, self.progress.seconds)
+        totals = StepTotals(actor_lr, kl_coef, cost, seconds, waited, self.judge.waiting_peak, self.progress.seconds)
         metrics = step_metrics(scored, experience, judged, rewards, self.updater.stats, totals)
         self._watch(metrics.kl_seq, experience)
         yield from measured
@@ -251,6 +301,14 @@ class Trainer:
                 f"KL is {kl_seq:.1f} nats per response, above ppo.kl_pause = {config.kl_pause:g}; raise kl_coef or "
                 "lower learning_rate, then resume",
             )
+        elif self._degraded >= DEGRADED_IN_A_ROW:
+            self._degraded = 0
+            self.demand = Demand(
+                "pause", f"{DEGRADED_IN_A_ROW} batches in a row were badly judged; in the last one {self._poor}"
+            )
+        elif self.watch.reason:
+            self.demand = Demand("pause", self.watch.reason)
+        self.watch.reason = ""
 
     def _advice(self, number: int, kl_rows: list[float]) -> Iterator[Event]:
         if len(kl_rows) < 2:
@@ -273,10 +331,17 @@ class Trainer:
             )
 
     def validate(self) -> Iterator[Output]:
-        """Score the held-out prompts; ends with ``ValidationCompleted``, paired with the run's first one."""
+        """Score the held-out prompts; ends with ``ValidationCompleted``, paired with the run's first one.
+
+        Where too few verdicts could be had, ``demand`` asks for a pause instead, and it may be tried again.
+        """
         started = time.monotonic()
+        self.demand = None
+        self.judge.reset()
         self.cost_usd += yield from self._validator.run(self.completed)
         self.seconds += time.monotonic() - started
+        if self._validator.refused:
+            self.demand = Demand("pause", self._validator.refused)
 
     def state(self) -> TrainerState:
         """Weights, optimisers, cursors, controllers and totals; with ``load`` into a new trainer nothing is lost."""
@@ -288,6 +353,9 @@ class Trainer:
             "settings": self.settings,
             "moments": [self._moments.count, self._moments.mean, self._moments.m2],
             "validation": self._validator.state(),
+            "watch": self.watch.state(),
+            "degraded": self._degraded,
+            "judge_version": self.judge.judge.version,
             "cost_usd": self.cost_usd,
             "seconds": self.seconds,
             "micro_batch_size": self.updater.micro_batch_size,
@@ -306,6 +374,9 @@ class Trainer:
         self._settings = dict(values["settings"])
         self._moments = ppo.RunningMoments(*values["moments"])
         self._validator.load(values["validation"])
+        self.watch.load(values["watch"])
+        self._degraded = values["degraded"]
+        self._limit_cost()
         self.cost_usd, self.seconds = values["cost_usd"], values["seconds"]
 
     def weights_sha256(self) -> str:
@@ -314,3 +385,4 @@ class Trainer:
 
     def close(self) -> None:
         self.judge.close()
+        self.watch.close()

@@ -13,6 +13,27 @@ Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length"]
 JudgeStatus = Literal["refused", "unparseable", "infra_error", "budget", "skipped_empty"]
 Treatment = Literal["floor", "mask"]
+CostSource = Literal["provider", "user", "table", "free", "unknown"]
+FaultKind = Literal[
+    "timeout",
+    "connect",
+    "server",
+    "rate_limited",
+    "overloaded",
+    "bad_body",
+    "auth",
+    "quota",
+    "not_found",
+    "bad_request",
+    "too_long",
+    "unavailable_mode",
+    "budget",
+    "cancelled",
+    "exception",
+]
+"""Why a call gave no reply that could be read."""
+UnreadableKind = Literal["refused", "empty", "truncated", "no_verdict", "injected", "low_label_mass"]
+"""Why a reply gave no score."""
 
 SCORE_LOW = 0.0
 SCORE_HIGH = 10.0
@@ -62,6 +83,26 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """``stop``: EOS was sampled. ``length``: the row's cap was reached without one."""
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one or several calls, as the provider counts them."""
+
+    input_tokens: int = 0
+    """All input tokens, the cached ones among them."""
+    cached_tokens: int = 0
+    """Input tokens that the provider had in its own prompt cache."""
+    output_tokens: int = 0
+    """All output tokens, the reasoning ones among them."""
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a judge said of one response: a finite score on the 0-10 scale and why."""
 
@@ -76,7 +117,25 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0
     attempts: int = 1
     cached: bool = False
+    """Nothing was asked: every reply came from the cache."""
+    requests: int = 0
+    """Calls that were sent, retries and re-asks among them."""
     cost_usd: float = 0.0
+    """0 where the price is unknown; ``cost_source`` says so."""
+    cost_source: CostSource = "free"
+    usage: Usage | None = None
+    model_returned: str = ""
+    """The model that the provider says has answered."""
+    distribution: tuple[tuple[float, float], ...] | None = None
+    """(score, probability) of every level, where the judge gives probabilities; they sum to 1."""
+    label_mass: float | None = None
+    """Probability of all labels together before they were scaled to 1."""
+    spread: float | None = None
+    """Standard deviation of the distribution, or of repeated judgements."""
+    repeat_scores: tuple[float, ...] = ()
+    """The single scores where a response was judged several times."""
+    steering_p: float | None = None
+    """The judge's probability that the response works on its grader."""
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,9 +155,20 @@ class JudgeFailure(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     judge_version: str
     kind: str = ""
+    """A ``FaultKind`` or an ``UnreadableKind``."""
+    fatal: bool = False
+    """Asking again is useless until a person changes something: a key, a model's name, a request that is refused."""
+    http_status: int | None = None
+    code: str = ""
+    request_id: str = ""
     latency_s: float = 0.0
     attempts: int = 1
+    requests: int = 0
     cost_usd: float = 0.0
+    cost_source: CostSource = "free"
+    usage: Usage | None = None
+    model_returned: str = ""
+    flags: tuple[str, ...] = ()
 
 
 JudgeResult = Verdict | JudgeFailure
@@ -126,6 +196,13 @@ class JudgedRollout(msgspec.Struct, frozen=True, kw_only=True):
     """A rollout with what the judge said of it."""
 
     rollout: Rollout
+    result: JudgeResult
+
+
+class RefereeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the referee said of a rollout that the judge scored as well. It has no weight in the loss."""
+
+    rollout_id: str
     result: JudgeResult
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,8 +11,9 @@ import msgspec
 from .collect import Output, PromptRow, failure_event, rollout_from, sampling_of
 from .config import RunConfig
 from .events import ValidationCompleted
-from .judge.pool import JudgePool
+from .judge.pool import Pool
 from .metrics import sample_of
+from .outage import Outage, unusable
 from .policy import Policy
 from .progress import Progress
 from .rollout import derive_seed, generate
@@ -26,39 +27,59 @@ class Validator:
     """Scores the held-out prompts. The first time is the baseline of all later paired differences."""
 
     def __init__(
-        self, policy: Policy, judge: JudgePool, rows: list[PromptRow], config: RunConfig, progress: Progress
+        self, policy: Policy, judge: Pool, rows: list[PromptRow], config: RunConfig, progress: Progress
     ) -> None:
         self.completed: list[ValidationCompleted] = []
         self._policy = policy
-        self._judge = judge
+        self.judge = judge
         self._rows = rows
         self._config = config
         self._progress = progress
+        self.refused = ""
+        """Why the last validation came to nothing; empty if it did not."""
         self._baseline: dict[str, float] = {}
 
     def run(self, step: int) -> Generator[Output, None, float]:
-        """Sample, judge, compare; ends with ``ValidationCompleted``. Returns what the judge cost, dollars."""
+        """Sample, judge, compare; ends with ``ValidationCompleted``, or without where the judge gave too little.
+
+        Returns what the judge cost, dollars.
+        """
         yield self._progress.begin("validate", step, len(self._rows))
         cap, seed = self._config.rollout.max_new_tokens, self._config.run.seed
         seeds = [derive_seed(seed, "validate", r.prompt.id) for r in self._rows]
         prompts = [r.ids for r in self._rows]
         pending: list[tuple[Rollout, Future[JudgeResult]]] = []
+        self.refused = ""
         for done in generate(self._policy, prompts, [cap] * len(prompts), seeds, sampling_of(self._config)):
             rollout = rollout_from(self._policy, step, done, self._rows[done.row])
-            pending.append((rollout, self._judge.submit(request_for(rollout))))
+            pending.append((rollout, self.judge.submit(request_for(rollout))))
             yield from self._progress.report(len(pending))
-        judged = []
-        for rollout, future in sorted(pending, key=lambda p: p[0].row):
-            judged.append(JudgedRollout(rollout=rollout, result=future.result()))
-            yield from self._progress.report(len(judged))
+        self.judge.flush()
+        yield from self._wait(step, [future for _, future in pending])
+        judged = [JudgedRollout(rollout=r, result=f.result()) for r, f in sorted(pending, key=lambda p: p[0].row)]
         for item in judged:
+            yield item
             if isinstance(item.result, JudgeFailure):
                 yield failure_event(step, item.rollout.id, item.result)
-        result = self._compare(step, judged)
-        self.completed.append(result)
         self._progress.begin("idle", step)
-        yield result
+        self.refused = unusable(judged, self._config.judge.max_failed_fraction)
+        if not self.refused:
+            result = self._compare(step, judged)
+            self.completed.append(result)
+            yield result
         return sum(j.result.cost_usd for j in judged)
+
+    def _wait(self, step: int, futures: list[Future[JudgeResult]]) -> Iterator[Output]:
+        outage, closed = Outage(self.judge, step), True
+        try:
+            while waiting := [f for f in futures if not f.done()]:
+                yield from outage.stand_by(waiting)
+                yield from self._progress.report(len(futures) - len(waiting))
+            yield from outage.end()
+            closed = False
+        finally:
+            for future in futures if closed else ():
+                future.cancel()
 
     def _compare(self, step: int, judged: list[JudgedRollout]) -> ValidationCompleted:
         scores = {j.rollout.prompt.id: j.result.score for j in judged if isinstance(j.result, Verdict)}
@@ -76,6 +97,11 @@ class Validator:
             failed=len(judged) - len(scores),
             samples=tuple(sample_of(j) for j in judged[:SAMPLES]),
         )
+
+    def rebase(self, baseline: dict[str, float]) -> None:
+        """Another judge scores from now on; ``baseline`` is its score of the first validation's responses."""
+        if self.completed:
+            self._baseline = dict(baseline)
 
     def state(self) -> dict[str, Any]:
         """Plain values of the baseline and of what was found so far."""

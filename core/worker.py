@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Literal
 
 from . import checkpoint
 from .command_queue import CommandQueue
-from .config import JudgeConfig
 from .errors import RlaifError, RunDirError
 from .events import Advice, PhaseStarted, RunFinished, RunStarted
-from .files import write_atomic
 from .heartbeat import Activity, HeartbeatThread
 from .identity import Identity, installed_versions
 from .journal import EventLog
 from .process import EndedInWaitError, Signals, quieten
 from .recorder import Recorder
-from .run_dir import RunDir, RunLock, open_run
+from .run_dir import RunLock, open_run
+from .run_judges import judge_name, judges_in, keep_version
 from .saver import Saver
 from .session import Session, Surroundings
 from .stock import Stock, take_stock
+from .swap import JudgeSwap
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -103,7 +103,9 @@ class Worker:
         with self._signals.nothing_to_save():
             from .build import build
 
-            parts = build(self._stock.config)
+            version = self._stock.history.timeline.judge_before(self._step + 1)
+            judges = judges_in(self._stock.run, self._stock.config, version)
+            parts = build(self._stock.config, judges)
         self._trainer = parts.trainer
         identity = Identity(
             config=self._stock.config.model_dump(mode="json"),
@@ -112,14 +114,15 @@ class Worker:
             versions=installed_versions(),
             device=parts.ready.device,
         )
-        _keep_judge(self._stock.run, parts.trainer.judge.judge.version, self._stock.config.judge)
+        keep_version(self._stock.run, parts.trainer.judge.judge.version, judges.judge)
         commands = self._resume(identity)
-        self._session = Session(self._trainer, self._surroundings(identity, commands))
+        swap = JudgeSwap(self._stock.run, self._stock.config, parts.trainer, parts.make_judge, self._recorder)
+        self._session = Session(self._trainer, self._surroundings(identity, commands, swap))
         self._recorder.write(parts.ready)
         outcome = self._session.train()
         return outcome, self._trainer.weights_sha256()
 
-    def _surroundings(self, identity: Identity, commands: CommandQueue) -> Surroundings:
+    def _surroundings(self, identity: Identity, commands: CommandQueue, swap: JudgeSwap) -> Surroundings:
         stock, recorder = self._stock, self._recorder
         saver = Saver(
             run=stock.run,
@@ -138,6 +141,7 @@ class Worker:
             saver=saver,
             history=stock.history,
             restore=self._restore,
+            replace_judge=swap.replace,
             interrupted=lambda: self._signals.number is not None,
         )
 
@@ -171,7 +175,7 @@ class Worker:
             pid=os.getpid(),
             host=socket.gethostname(),
             model=config.model.id,
-            judge=config.judge.backend,
+            judge=judge_name(self._stock.run, config),
             data=config.data.path,
             resumed_from=self._stock.found.step if self._stock.found else None,
             versions=installed_versions(),
@@ -207,15 +211,6 @@ class Worker:
 def _one_line(text: str) -> str:
     """The text with every run of white space, line ends included, as one space."""
     return " ".join(text.split())
-
-
-def _keep_judge(run: RunDir, version: str, config: JudgeConfig) -> None:
-    """Every judge version that a run used stays with it, so that a score can be read years later."""
-    import tomli_w
-
-    write_atomic(
-        run.judges / f"{version}.toml", tomli_w.dumps({"version": version, "judge": config.model_dump()}).encode()
-    )
 
 
 def _say(line: str) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+    from textual.worker import Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,3 +44,15 @@ async def in_background(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     threading.Thread(target=run, name="background", daemon=True).start()
     return await future
+
+
+def begin(node: DOMNode, work: Callable[[], Coroutine[Any, Any, Any]], *, group: str = "", fatal: bool = False) -> None:
+    """Do this beside the message loop of a widget, screen or app, and end with it; of a group only the newest goes on.
+
+    A function and not a coroutine, because Python complains about a coroutine that was cancelled before it began.
+    """
+
+    async def run() -> None:
+        await work()
+
+    _: Worker[None] = node.run_worker(run, group=group or "default", exclusive=bool(group), exit_on_error=fatal)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,10 +41,11 @@ def _run(arguments: Sequence[str]) -> int:
     from core.errors import RlaifError
 
     from .cli_app import app
-    from .cli_common import DEFECT, FAILED, RUNS_DIR, code_of, complain
+    from .cli_common import ASCII, DEFECT, FAILED, RUNS_DIR, code_of, complain
+    from .crash import write_report
 
     try:
-        app(args=_hoist(arguments, RUNS_DIR), prog_name="rlaif-tui")
+        app(args=_hoist(arguments, RUNS_DIR, ASCII), prog_name="rlaif-tui")
     except RlaifError as error:
         complain(f"rlaif-tui: {error}")
         return code_of(error)
@@ -58,13 +57,13 @@ def _run(arguments: Sequence[str]) -> int:
         complain(f"rlaif-tui: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         return FAILED
     except Exception as error:  # noqa: BLE001
-        complain(f"rlaif-tui: unexpected {type(error).__name__}: {error}; the report is in {_crash_report()}")
+        complain(f"rlaif-tui: unexpected {type(error).__name__}: {error}; the report is in {write_report(error)}")
         return DEFECT
     return 0
 
 
-def _hoist(arguments: Sequence[str], option: str) -> list[str]:
-    """The arguments with a global option in front, so that it may be written after the command as well."""
+def _hoist(arguments: Sequence[str], option: str, flag: str | None = None) -> list[str]:
+    """The arguments with the global option and flag in front, so that they may stand after the command as well."""
     first: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
@@ -77,23 +76,8 @@ def _hoist(arguments: Sequence[str], option: str) -> list[str]:
                 rest.append(word)
             else:
                 first += [word, value]
-        elif word.startswith(f"{option}="):
+        elif word == flag or word.startswith(f"{option}="):
             first.append(word)
         else:
             rest.append(word)
     return [*first, *rest]
-
-
-def _crash_report() -> str:
-    """Write the traceback, without the values of local variables, and return where it is."""
-    import platformdirs
-
-    try:
-        folder = Path(platformdirs.user_log_dir("rlaif-tui"))
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-        path.touch(mode=0o600)
-        path.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        return f"no file ({error.strerror})"
-    return str(path)

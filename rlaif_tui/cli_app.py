@@ -10,8 +10,8 @@ import typer
 
 from core.run_dir import runs_root
 
-from . import __version__, cli_control, cli_files, cli_look, cli_start
-from .cli_common import EXIT_CODES, RUNS_DIR, root_of, say, wants_app
+from . import __version__, cli_control, cli_files, cli_judge, cli_look, cli_start
+from .cli_common import ASCII, EXIT_CODES, RUNS_DIR, is_ascii, root_of, say, wants_app
 
 app = typer.Typer(
     name="rlaif-tui",
@@ -36,6 +36,9 @@ def home(
         str,
         typer.Option(RUNS_DIR, metavar="DIR", help="Folder of all runs; else RLAIF_TUI_RUNS, else your data folder."),
     ] = "",
+    ascii_only: Annotated[
+        bool, typer.Option(ASCII, help="The app without braille and boxes, for terminals that lack them.")
+    ] = False,
     _version_wanted: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
     ] = False,
@@ -48,10 +51,12 @@ def home(
     First steps:
       rlaif-tui demo                            see it work, offline, in about a minute
       rlaif-tui init run.toml                   a commented configuration to edit
+      rlaif-tui judge init judge.toml           a judge to edit, test and trust
       rlaif-tui check run.toml                  find out now what would fail later
       rlaif-tui train run.toml                  start it and watch
     """
     context.obj = runs_root(Path(runs_dir) if runs_dir else None)
+    context.meta[ASCII] = ascii_only
     if context.invoked_subcommand is None:
         _open_app(context)
 
@@ -60,9 +65,9 @@ def _open_app(context: typer.Context) -> None:
     if not wants_app(plain=False, as_json=False):
         cli_look.runs(context)
         return
-    from .app import RlaifApp
+    from .opening import open_app
 
-    if farewell := RlaifApp(root_of(context)).run():
+    if farewell := open_app(root_of(context), ascii_only=is_ascii(context)):
         say(farewell)
 
 
@@ -79,5 +84,7 @@ app.command("resume")(cli_control.resume)
 app.command("stop")(cli_control.stop)
 app.command("checkpoint")(cli_control.checkpoint)
 app.command("set")(cli_control.set_)
+app.command("replace-judge")(cli_control.replace_judge)
 app.command("export")(cli_files.export)
 app.command("data")(cli_files.data)
+app.add_typer(cli_judge.app, name="judge")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 import core
-from core.errors import ConfigError, DataError, RlaifError, RunDirError
+from core.errors import ConfigError, DataError, JudgeError, RlaifError, RunDirError
 from core.run_dir import RunDir, open_run
 
 from .export_files import OutputError
@@ -25,6 +25,7 @@ from .run_state import RunState, summary, validation_summary
 from .text import safe
 
 RUNS_DIR = "--runs-dir"
+ASCII = "--ascii"
 
 OK = 0
 FAILED = 1
@@ -37,7 +38,7 @@ EXIT_CODES = """\b
 Exit codes:
   0    done
   1    the run crashed, a check failed, or training cannot go on
-  2    wrong usage, configuration, data or output file
+  2    wrong usage, configuration, data, judge or output file
   3    no such run, or it is not in a state for what was asked
   70   a defect of rlaif-tui; a report was written
   130  you left with Ctrl-C, and the run goes on"""
@@ -53,6 +54,11 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of t
 def root_of(context: typer.Context) -> Path:
     """The folder of runs that this invocation works on."""
     return cast("Path", context.find_root().obj)
+
+
+def is_ascii(context: typer.Context) -> bool:
+    """Whether the app was asked to do without braille and boxes."""
+    return context.find_root().meta.get(ASCII) is True
 
 
 def find_run(context: typer.Context, reference: str) -> RunDir:
@@ -85,7 +91,7 @@ def run_object(run: RunDir, state: RunState) -> dict[str, Any]:
 def code_of(error: RlaifError) -> int:
     """The exit code that stands for this error."""
     match error:
-        case ConfigError() | DataError() | OutputError():
+        case ConfigError() | DataError() | OutputError() | JudgeError():
             return USAGE
         case RunDirError():
             return NO_RUN
@@ -129,8 +135,15 @@ def wants_app(plain: bool, as_json: bool) -> bool:
     return at_terminal and not plain and not as_json
 
 
-def in_core(module: str, arguments: Sequence[str], each_line: Callable[[str], object]) -> tuple[int, str]:
+def in_core(
+    module: str,
+    arguments: Sequence[str],
+    each_line: Callable[[str], object],
+    started: Callable[[subprocess.Popen[str]], object] = lambda _: None,
+) -> tuple[int, str]:
     """Run a module of ``core`` that needs torch, in a process of its own; ``each_line`` gets its output as it comes.
+
+    ``started`` gets the process itself, so that it can be ended.
 
     Returns its exit code and the last line of its standard error. ``-P`` and the path keep a stranger's ``core`` folder
     in the current directory from being run instead.
@@ -145,6 +158,7 @@ def in_core(module: str, arguments: Sequence[str], each_line: Callable[[str], ob
             encoding="utf-8", errors="replace",
         )  # fmt: skip
         with process:
+            started(process)
             for text in process.stdout or ():
                 each_line(text.rstrip("\n"))
         errors.seek(0)

@@ -86,14 +86,39 @@ def set_(
     Examples:
       rlaif-tui set gentle kl_coef=0.1
       rlaif-tui set gentle learning_rate=5e-6
+      rlaif-tui set gentle judge_cap_usd=20
     """
     name, value = _setting(setting)
     _ask(_live(context, run), Set(name=name, value=value), f"set {name} to {value:g}", wait)
 
 
+def replace_judge(
+    context: typer.Context,
+    run: Run,
+    judge: Annotated[str, typer.Argument(metavar="JUDGE.toml", help="Judge file, or name of a built-in judge.")],
+    wait: Wait = 60.0,
+) -> None:
+    """Let another judge score a live run from the next step on.
+
+    The new judge first scores up to 64 recent responses and the held-out ones, so that the jump between the two can be
+    read. The judges' files stay in the run's folder.
+
+    \b
+    Examples:
+      rlaif-tui replace-judge gentle stricter.toml
+    """
+    from core.judge.open import open_spec
+    from core.run_judges import offer_judge
+
+    found = _live(context, run)
+    spec = open_spec(judge)
+    command = offer_judge(found, spec, f"judge '{judge}'")
+    _ask(found, command, f"replace its judge with {spec.name} ({command.version})", wait)
+
+
 def _setting(text: str) -> tuple[Setting, float]:
     name, equals, value = (part.strip() for part in text.partition("="))
-    name = name.removeprefix("ppo.")
+    name = name.removeprefix("ppo.").replace("judge.cap_usd", "judge_cap_usd")
     if not equals:
         raise ConfigError(f"'{text}': write NAME=VALUE, such as kl_coef=0.1")
     if name not in SETTINGS:
@@ -105,7 +130,8 @@ def _setting(text: str) -> tuple[Setting, float]:
         raise ConfigError(f"{name} = {value} is not allowed; it must be a number, such as {name}=0.1") from None
     if not math.isfinite(number):
         raise ConfigError(f"{name} = {value} is not allowed; it must be a finite number")
-    from_dict({"ppo": {name: number}}, source=f"set {text}")
+    section, key = ("judge", "cap_usd") if name == "judge_cap_usd" else ("ppo", name)
+    from_dict({section: {key: number}}, source=f"set {text}")
     return name, number
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
-from core.config import RunConfig
-from core.config_file import commented_toml, from_dict, load_config
-from core.errors import ConfigError, DataError, RunDirError
+from core.config_file import commented_toml, load_config
+from core.errors import ConfigError, RunDirError
 from core.presets import PRESETS, preset
 from core.run_dir import RunDir
 
@@ -30,6 +26,7 @@ from .cli_common import (
     complain,
     find_run,
     handle,
+    is_ascii,
     root_of,
     run_object,
     say,
@@ -37,8 +34,9 @@ from .cli_common import (
     wants_app,
 )
 from .feed import RunFeed
-from .launch import logout_hint, prepare_run, start_worker
+from .launch import logout_hint, start_worker
 from .run_state import RunState
+from .starting import demo_config, make_run
 
 _PRESETS = ", ".join(PRESETS)
 
@@ -60,9 +58,9 @@ def demo(
       rlaif-tui demo --plain --seed 3
       rlaif-tui demo --json --out ./demo-run > result.json
     """
-    config = from_dict(PRESETS["demo"].values, [f"run.seed={seed}"], source=f"--seed {seed}")
+    config = demo_config(seed)
     root, name = (root_of(context), "") if out is None else _place(out)
-    run = _make(config, root, name)
+    run = make_run(config, root, name)
     raise typer.Exit(_start_and_follow(context, run, plain, as_json))
 
 
@@ -116,7 +114,7 @@ def train(
       rlaif-tui train run.toml --json > result.json
     """
     config = load_config(file, overrides or [])
-    run = _make(config, root_of(context), name or config.run.name)
+    run = make_run(config, root_of(context), name or config.run.name)
     if detach:
         if _start(run):
             raise typer.Exit(FAILED)
@@ -152,23 +150,6 @@ def _place(out: Path) -> tuple[Path, str]:
     return place.parent, place.name
 
 
-def _make(config: RunConfig, root: Path, name: str) -> RunDir:
-    """The directory of a new run, named after its model and the time where no name was given."""
-    path = Path(config.data.path)
-    if config.data.path != "demo" and "://" not in config.data.path and not path.exists():
-        raise DataError(f"data.path = {config.data.path}: no such file; give its path, or look with 'rlaif-tui data'")
-    name = name or _new_name(config, root)
-    named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
-    return prepare_run(named, root, name)
-
-
-def _new_name(config: RunConfig, root: Path) -> str:
-    model = re.sub(r"[^a-z0-9]+", "-", Path(config.model.id).name.lower()).strip("-")[:40] or "run"
-    base = f"{model}-{time.strftime('%m%d-%H%M')}"
-    names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
-    return next(name for name in names if not (root / name).exists())
-
-
 def _start(run: RunDir) -> str:
     """Start the worker; returns why it is not there, empty if it is."""
     try:
@@ -195,7 +176,7 @@ def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> 
     name = handle(context, run)
     try:
         if wants_app(plain, as_json):
-            state = _in_app(run, name)
+            state = _in_app(run, name, ascii_only=is_ascii(context))
         else:
             state = plain_mode.follow(run, name, sys.stderr if as_json else sys.stdout)
     except KeyboardInterrupt:
@@ -206,10 +187,10 @@ def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> 
     return FAILED if state.word == "crashed" else OK
 
 
-def _in_app(run: RunDir, name: str) -> RunState:
-    from .app import RlaifApp
+def _in_app(run: RunDir, name: str, *, ascii_only: bool) -> RunState:
+    from .opening import open_app
 
-    farewell = RlaifApp(run.path.parent, run).run()
+    farewell = open_app(run.path.parent, run, ascii_only=ascii_only)
     state = RunFeed(run).poll()
     if state.word in plain_mode.ENDED:
         for line in plain_mode.closing(run, name, state):

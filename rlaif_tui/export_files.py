@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import RlaifError, RunDirError
 from core.events import StepCompleted, StepMetrics
+from core.ratings import Ratings
 from core.rollout_log import Recorded, read_rollouts
 from core.run_dir import RunDir
 from core.types import JudgeFailure, Rollout, Verdict
@@ -61,6 +62,46 @@ def export_rollouts(run: RunDir, path: Path, force: bool) -> int:
 
     _write(path, fill, force)
     return count
+
+
+def export_chosen(chosen: Mapping[Path, Mapping[str, str]], ratings: Ratings, path: Path) -> int:
+    """The rollouts with these ids of these files, each id with its ``rating_id``, step by step; returns how many.
+
+    A path that ends in ``.csv`` becomes a table, any other one JSON lines. Raises ``OutputError``.
+    """
+    if path.expanduser().exists():
+        raise OutputError(f"{path} exists already; give another name")
+    given: dict[str, dict[str, float | None]] = {}
+    for (key, by), rating in ratings.standing.items():
+        given.setdefault(key, {})[by] = rating.score
+    count = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for source in sorted(chosen):
+            keys = chosen[source]
+            for row in _rollout_rows(read_rollouts(source)):
+                if row["id"] in keys:
+                    count += 1
+                    yield {**row, "file": source.name, "ratings": given.get(keys[row["id"]], {})}
+
+    def fill(file: TextIO) -> None:
+        if path.suffix.lower() == ".csv":
+            _fill_table(file, rows())
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows())
+
+    _write(path, fill, force=False)
+    return count
+
+
+def _fill_table(file: TextIO, rows: Iterator[dict[str, Any]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    for number, row in enumerate(rows):
+        if number == 0:
+            writer.writerow(row)
+        cells = (json.dumps(cell) if isinstance(cell, list | dict) else cell for cell in row.values())
+        writer.writerow([spreadsheet_safe(cell) for cell in cells])
 
 
 def spreadsheet_safe(cell: Any) -> Any:

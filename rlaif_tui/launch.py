@@ -25,9 +25,16 @@ LOG_BYTES_READ = 64 * 1024
 
 
 def prepare_run(config: RunConfig, root: Path, name: str) -> RunDir:
-    """Make the run directory ``root/name`` with the resolved configuration in it. Raises ``RunDirError``."""
+    """Make the run directory ``root/name`` with the resolved configuration and judges in it.
+
+    Raises ``RunDirError`` or ``JudgeError``.
+    """
+    from core.run_judges import judges_of, keep_judges
+
+    judges = judges_of(config.judge)
     run = create(root, name)
     try:
+        keep_judges(run, judges)
         write_atomic(run.config, to_toml(config).encode())
     except OSError as error:
         raise RunDirError(f"cannot write {run.config}: {error.strerror}") from error

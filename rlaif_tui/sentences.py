@@ -6,6 +6,7 @@ from typing import assert_never
 
 from core.events import (
     Advice,
+    CanariesScored,
     CheckpointRejected,
     CheckpointSaved,
     CommandApplied,
@@ -13,9 +14,11 @@ from core.events import (
     Event,
     Heartbeat,
     JudgeFailed,
+    JudgeReplaced,
     MicroBatchHalved,
     Paused,
     PhaseStarted,
+    RefereeScored,
     Resumed,
     RolledBack,
     RunFinished,
@@ -45,6 +48,8 @@ def sentence(event: Event) -> str:
         case JudgeFailed(treatment=treatment, message=message, status=status):
             fate = "left out" if treatment == "mask" else f"treated as {treatment}"
             return f"step {event.step}: no verdict for {event.rollout_id} ({status}: {message}); {fate}"
+        case RefereeScored() | CanariesScored() | JudgeReplaced():
+            return _judges(event)
         case UpdateSkipped():
             return f"step {event.step}: mini-batch {event.mini_batch} of epoch {event.epoch} skipped: {event.reason}"
         case MicroBatchHalved():
@@ -114,6 +119,28 @@ def _validation(event: ValidationCompleted) -> str:
         return text
     interval = f" [{event.ci95[0]:+.2f}, {event.ci95[1]:+.2f}]" if event.ci95 else ""
     return f"{text}, {event.difference:+.2f}{interval} since the start"
+
+
+def _judges(event: RefereeScored | CanariesScored | JudgeReplaced) -> str:
+    match event:
+        case RefereeScored():
+            drift = f"; the judge is {event.drift:.1f} points ahead of it" if event.drift else ""
+            return (
+                f"step {event.step}: on {event.n} rollouts the judge gave {number(event.judge_mean)}, the referee "
+                f"{event.referee} {number(event.referee_mean)}{drift}"
+            )
+        case CanariesScored():
+            told = ", ".join(f"{each.name} {number(each.score)}" for each in event.scores)
+            return f"step {event.step}: known bad answers got {told}; {event.fooled} of {event.seen} fooled the judge"
+        case JudgeReplaced():
+            agree = f", rank agreement {event.spearman:.2f}" if event.spearman is not None else ""
+            return (
+                f"judge {event.name} ({event.to_version}) scores from step {event.step}: "
+                f"{number(event.new_mean)} where the one before gave {number(event.old_mean)}, "
+                f"on {event.n} rollouts{agree}; scores before and after are not one series"
+            )
+        case _:
+            assert_never(event)
 
 
 def _by(who: str) -> str:

@@ -19,13 +19,29 @@ _GLYPHS: dict[Word, tuple[str, str]] = {
     "crashed": ("✗", "x"),
     "completed": ("✓", "+"),
 }
-_ASKING = {"pause": "pausing", "resume": "resuming", "stop": "stopping", "checkpoint": "saving a checkpoint"}
+_ASKING = {
+    "pause": "pausing",
+    "resume": "resuming",
+    "stop": "stopping",
+    "checkpoint": "saving a checkpoint",
+    "replace_judge": "replacing the judge",
+}
 _PHASES = {
     "load": "loading the model…",
     "validate": "validating",
     "score": "reference",
     "checkpoint": "saving",
     "idle": "waiting",
+}
+_MEANINGS = {
+    "C": "checkpoint",
+    "P": "paused",
+    "R": "resumed",
+    "β": "KL price set",
+    "η": "rate set",
+    "$": "cap set",
+    "J": "judge replaced",
+    "!": "rollback or skipped update",
 }
 WARNING_STEPS = 10
 """A warning stays in the health line until the run is this many steps past it."""
@@ -44,12 +60,16 @@ def word(state: RunState) -> str:
     return f"crashed @{state.step}" if state.word == "crashed" else state.word
 
 
-def asking(state: RunState) -> str:
-    """What was asked for and not yet answered, such as ``pausing… asked by ana@pts/3``; empty if nothing is."""
+def asking(state: RunState, me: str = "") -> str:
+    """What was asked for and not yet answered, such as ``pausing… asked by ana@pts/3``; empty if nothing is.
+
+    ``me``: who reads this, called ``you``.
+    """
     if not state.pending:
         return ""
-    command = state.pending[0]
-    return f"{_gerund(command)}… asked by {one_line(command.by)}"
+    command, more = state.pending[0], len(state.pending) - 1
+    who = "you" if me and command.by == me else one_line(command.by)
+    return f"{_gerund(command)}… asked by {who}" + (f" (+{more})" if more else "")
 
 
 def _gerund(command: Command) -> str:
@@ -149,12 +169,16 @@ def health(state: RunState) -> Health:
     return Health("info", _well(state))
 
 
-def _warning(state: RunState) -> Message | None:
-    recent = [m for m in state.warnings if state.step - m.step < WARNING_STEPS or state.word == "completed"]
-    errors = [m for m in recent if m.severity == "error"]
+def recent_warnings(state: RunState) -> tuple[Message, ...]:
+    """Warnings that still count, oldest first: of a completed run only errors."""
     if state.word == "completed":
-        return errors[-1] if errors else None
-    worst = errors or recent
+        return tuple(message for message in state.warnings if message.severity == "error")
+    return tuple(message for message in state.warnings if state.step - message.step < WARNING_STEPS)
+
+
+def _warning(state: RunState) -> Message | None:
+    recent = recent_warnings(state)
+    worst = [message for message in recent if message.severity == "error"] or recent
     return worst[-1] if worst else None
 
 
@@ -215,8 +239,12 @@ def log_line(message: Message) -> tuple[str, str]:
     return f"{time.strftime('%H:%M:%S', time.localtime(message.time))} {sign} ", one_line(message.text)
 
 
+def meaning(letter: str) -> str:
+    """What a letter under a chart stands for."""
+    return _MEANINGS[letter]
+
+
 def marker_help(markers: tuple[Marker, ...]) -> str:
     """What the letters under a chart mean, those that occur."""
-    meaning = {"C": "checkpoint", "P": "paused", "R": "resumed", "β": "KL price set", "η": "rate set", "!": "rollback"}
     letters = dict.fromkeys(marker.letter for marker in markers)
-    return ", ".join(f"{letter} {meaning[letter]}" for letter in letters)
+    return ", ".join(f"{letter} {meaning(letter)}" for letter in letters)

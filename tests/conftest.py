@@ -15,7 +15,24 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from pathlib import Path  # noqa: E402  the environment must be set before torch is imported
+import atexit  # noqa: E402  the environment must be set before torch is imported
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+# Nothing that belongs to the user is read or written, not even by processes that a test starts.
+_home, _owner = tempfile.mkdtemp(prefix="rlaif-tui-tests-"), os.getpid()
+for _name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+    os.environ[_name] = str(Path(_home, _name.lower()))
+for _name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "RLAIF_TUI_RUNS", "RLAIF_TUI_CACHE"):
+    os.environ.pop(_name, None)
+
+
+@atexit.register
+def _remove_home() -> None:
+    if os.getpid() == _owner:  # not a child that was forked
+        shutil.rmtree(_home, ignore_errors=True)
+
 
 import pytest  # noqa: E402
 import tiny  # noqa: E402

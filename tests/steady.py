@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import torch
 
 from core.events import Phase, PhaseStarted, SamplesShown, StepCompleted, StepMetrics, ValidationCompleted
@@ -18,7 +19,7 @@ ROWS = 3
 METRICS = StepMetrics(
     **{
         name: None
-        for name in StepMetrics.__struct_fields__
+        for name in (f.name for f in msgspec.structs.fields(StepMetrics) if f.required)
         if name not in ("learning_rate", "kl_coef", "phase_seconds")
     }
     | dict.fromkeys(("failed", "skipped", "cost_usd"), 0)
@@ -26,6 +27,20 @@ METRICS = StepMetrics(
     learning_rate=0.0,
     kl_coef=0.0,
 )
+
+
+@dataclass
+class Line:
+    """A judge's pool as far as a session looks at it: how the line to its server stands."""
+
+    state: Any = None
+    resets: int = 0
+
+    def link(self) -> Any:
+        return self.state
+
+    def reset(self) -> None:
+        self.resets += 1
 
 
 @dataclass
@@ -46,6 +61,7 @@ class SteadyTrainer:
     phase_total: int = 0
     updating: bool = False
     demand: Demand | None = None
+    judge: Line = field(default_factory=Line)
     cost_usd: float = 0.0
     seconds: float = 0.0
     validations: list[ValidationCompleted] = field(default_factory=list)

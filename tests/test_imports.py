@@ -30,6 +30,8 @@ TENSORS = {
         "experience",
         "export",
         "logprobs",
+        "labels",
+        "local_judge",
         "lora",
         "memory",
         "metrics",

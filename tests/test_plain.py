@@ -37,9 +37,7 @@ HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\r\x08\u202egpj\u200b [/x] [@clic
 def metrics(score: float | None = 5.0, kl: float | None = 2.0, failed: int = 0) -> StepMetrics:
     whole = {"learning_rate": 1e-3, "kl_coef": 0.05, "rows": 32, "failed": failed, "updates": 4, "skipped": 0}
     rest = {"early_stopped": False, "tokens": 900, "cost_usd": 0.0, "seconds": 1.0}
-    figures: dict[str, object] = {
-        field.name: None for field in msgspec.structs.fields(StepMetrics) if field.name != "phase_seconds"
-    }
+    figures: dict[str, object] = {field.name: None for field in msgspec.structs.fields(StepMetrics) if field.required}
     figures |= {"score_mean": score, "kl_seq": kl, "policy_loss": -0.0123, "value_loss": 0.25, "tokens_per_s": 812.4}
     return msgspec.convert(figures | whole | rest, StepMetrics)
 

@@ -37,7 +37,9 @@ def metrics(score: float | None = 5.0) -> StepMetrics:
         "score_mean": score, "learning_rate": 1e-5, "kl_coef": 0.05, "rows": 4, "failed": 0, "updates": 1,
         "skipped": 0, "early_stopped": False, "tokens": 10, "cost_usd": 0.0, "seconds": 1.0,
     }  # fmt: skip
-    return StepMetrics(**{**dict.fromkeys(StepMetrics.__struct_fields__), "phase_seconds": {}, **known})
+    return StepMetrics(
+        **{**{f.name: None for f in msgspec.structs.fields(StepMetrics) if f.required}, "phase_seconds": {}, **known}
+    )
 
 
 def begin(at: float = 100.0, resumed_from: int | None = None) -> list[Event]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,15 +19,16 @@ from steady import ROWS, SteadyTrainer
 
 from core import checkpoint
 from core.command_queue import BAD_LINES_TOLD, CommandQueue
-from core.commands import CheckpointNow, Command, Pause, Resume, Set, Stop
+from core.commands import CheckpointNow, Command, Pause, ReplaceJudge, Resume, Set, Stop
 from core.config import RunSettings
 from core.config_file import from_dict
-from core.errors import RunDirError
+from core.errors import JudgeError, RunDirError
 from core.events import (
     CommandApplied,
     CommandRejected,
     Event,
     Heartbeat,
+    JudgeReplaced,
     Paused,
     PhaseStarted,
     Resumed,
@@ -37,7 +39,7 @@ from core.events import (
     ValidationCompleted,
 )
 from core.heartbeat import Activity, HeartbeatThread
-from core.history import History, SettingChange, Timeline, read_history
+from core.history import History, JudgeChange, SettingChange, Timeline, read_history
 from core.journal import EventLog, read_events, send
 from core.recorder import Recorder
 from core.rollout_log import read_rollouts
@@ -51,6 +53,10 @@ from rlaif_tui.launch import last_words, prepare_run, start_worker
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     return create(tmp_path, "one")
+
+
+def unexpected(version: str, asked_to_stop: Callable[[], bool]) -> JudgeReplaced:
+    raise AssertionError(f"nobody asked for judge {version}")
 
 
 class Bench:
@@ -70,6 +76,7 @@ class Bench:
         size = run.commands.stat().st_size if resume and run.commands.exists() else 0
         answered = self.history.answered | set(before["commands_answered"])
         commands = CommandQueue(run, self.recorder.write, answered, before["commands_offset"], size)
+        replace_judge = settings.pop("replace_judge", unexpected)
         saver = Saver(run, self.recorder, commands, settings.pop("keep", 3), "hash", {}, resumed_from)
         around = Surroundings(
             run=run,
@@ -79,6 +86,7 @@ class Bench:
             saver=saver,
             history=self.history,
             restore=self.restore,
+            replace_judge=replace_judge,
             interrupted=lambda: self.signal,
         )
         self.session = Session(trainer, around)
@@ -496,3 +504,66 @@ def test_nothing_heavy_is_imported_before_the_first_event() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
+
+
+# another judge, and a judge that is away
+
+
+def replaced(step: int, version: str) -> JudgeReplaced:
+    return JudgeReplaced(
+        step=step, from_version="a" * 12, to_version=version, name="new", n=4, failed=0, old_mean=5.0, new_mean=6.0
+    )
+
+
+def test_another_judge_takes_over_at_a_step_boundary_and_again_where_steps_are_done_again(run: RunDir) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def replace_judge(version: str, asked_to_stop: Callable[[], bool]) -> JudgeReplaced:
+        asked.append((trainer.completed, version))
+        return replaced(trainer.completed + 1, version)
+
+    version = "0123456789ab"
+
+    def fail() -> None:
+        raise RuntimeError("power cut")
+
+    def script(what: str, step: int) -> None:
+        if (what, step) == ("generate", 4):
+            send(run, ReplaceJudge(id="j1", by="me@tty", version=version))
+        if (what, step) == ("update", 6):
+            fail()
+
+    trainer = SteadyTrainer(script=script)
+    with pytest.raises(RuntimeError):
+        Bench(run, trainer, checkpoint_every=4, replace_judge=replace_judge).train()
+    assert asked == [(4, version)]  # asked for in step 4, in force from step 5 on
+    (answer,) = [e for e in read_events(run.events) if isinstance(e, CommandApplied)]
+    assert (answer.name, answer.step, answer.detail) == ("replace_judge", 5, version)
+    assert read_history(run).timeline.judges == [JudgeChange(5, version)]
+
+    asked.clear()
+    trainer = SteadyTrainer()  # from the checkpoint of step 4, before the judge changed
+    Bench(run, trainer, resume=True, checkpoint_every=4, replace_judge=replace_judge).train()
+    assert asked == [(4, version)]
+    assert len([e for e in read_events(run.events) if isinstance(e, JudgeReplaced)]) == 1
+
+
+def test_a_judge_that_cannot_be_used_is_refused_and_the_run_goes_on(run: RunDir) -> None:
+    def refuse(version: str, asked_to_stop: Callable[[], bool]) -> JudgeReplaced:
+        raise JudgeError("its key was refused")
+
+    send_it = sends(run, ReplaceJudge(id="j1", version="0123456789ab"))
+    trainer = SteadyTrainer(total_steps=3, script=at(("generate", 1), send_it))
+    assert Bench(run, trainer, replace_judge=refuse).train() == "completed"
+    (answer,) = [e for e in read_events(run.events) if isinstance(e, CommandRejected)]
+    assert answer.command_id == "j1"
+    assert answer.reason == "its key was refused"
+
+
+def test_a_request_to_go_on_while_the_judge_is_away_is_one_to_ask_it_again(run: RunDir) -> None:
+    trainer = SteadyTrainer(total_steps=2, script=at(("generate", 2), lambda: send(run, Resume(id="r1"))))
+    trainer.judge.state = SimpleNamespace(open=True)
+    assert Bench(run, trainer).train() == "completed"
+    assert trainer.judge.resets == 1
+    (answer,) = [e for e in read_events(run.events) if isinstance(e, CommandApplied)]
+    assert (answer.command_id, answer.detail) == ("r1", "the judge is asked again now")

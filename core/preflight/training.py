@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -11,10 +12,15 @@ import torch
 from torch import Tensor
 
 from ..batch import TokenBatch, make_batch
-from ..build import build_judge, policy_on
-from ..judge.pool import JudgePool
+from ..build import judge_maker, policy_on
+from ..errors import JudgeError
+from ..judge.ledger import Ledger
+from ..judge.open import ends_soon
+from ..judge.pool import Pool
+from ..judge.spec import JudgeSpec
 from ..memory import is_out_of_memory
 from ..model import Tokenizer
+from ..run_judges import spec_of
 from ..types import JudgeFailure, JudgeRequest, JudgeResult, Verdict, request_for, reward_of
 from .dry import DryBatch, bare_logprobs, dry_batch, sampled
 from .result import CheckFailedError, Passed
@@ -108,7 +114,8 @@ def check_judge(state: State) -> Passed:
     requests = [JudgeRequest(task=SAMPLE.text, response=SAMPLE_RESPONSE)]
     if state.rollout is not None:
         requests.append(request_for(state.rollout))
-    with closing(JudgePool(build_judge(state.config), 1)) as pool:
+    spec = _spec(state)
+    with closing(_open_judge(state, spec)) as pool:
         told: list[str] = []
         latencies: list[float] = []
         for request, what in zip(requests, ("a plain answer", "the generated one"), strict=False):
@@ -116,17 +123,57 @@ def check_judge(state: State) -> Passed:
             result = _verdict(pool, request)
             latencies.append(time.monotonic() - started)
             told.append(_told(result, what))
-        cost = result.cost_usd
     state.judge_latency_s = max(latencies)
+    money, figures = _money(state, result)
+    if ends := asyncio.run(ends_soon(spec)):
+        told.append(f"but {ends}")
     return Passed(
-        f"{'; '.join(told)}; {duration(max(latencies))} and ${cost:.5f} a call; {result.backend} "
-        f"{result.judge_version}",
-        figures={"latency_s": max(latencies), "cost_usd": cost},
+        f"{'; '.join(told)}; {duration(max(latencies))} a response, {money}; {result.backend} {result.judge_version}",
+        figures={"latency_s": max(latencies), **figures},
     )
 
 
-def _verdict(pool: JudgePool, request: JudgeRequest) -> JudgeResult:
+def _money(state: State, result: JudgeResult) -> tuple[str, dict[str, float]]:
+    """What judging costs, and what it will cost over the run, in words and figures."""
+    config = state.config
+    if result.cost_source == "unknown":
+        return "price not known: give [price] in the judge file, or a cap on calls with judge.cap_calls", {}
+    if not result.cost_usd:
+        free = "nothing, from the cache" if isinstance(result, Verdict) and result.cached else "free"
+        return free, {"cost_usd": 0.0}
+    referee = config.judge.referee_share if config.judge.referee else 0.0
+    rows = config.rollout.batch_size * (1 + config.judge.canary_share + referee)
+    rounds = 2 + (config.run.steps // config.run.validate_every if config.run.validate_every else 0)
+    total = result.cost_usd * (config.run.steps * rows + rounds * config.data.validation_prompts)
+    capped = f", stopped at the cap of ${config.judge.cap_usd:g}" if 0 < config.judge.cap_usd < total else ""
+    return (
+        f"${result.cost_usd:.5f} each, ~${total:.2f} for the run{capped}",
+        {"cost_usd": result.cost_usd, "run_cost_usd": total},
+    )
+
+
+def _spec(state: State) -> JudgeSpec:
+    try:
+        return spec_of(state.config.judge)
+    except JudgeError as error:
+        raise CheckFailedError(str(error), JUDGE_HINT) from error
+
+
+def _open_judge(state: State, spec: JudgeSpec) -> Pool:
+    """The judge of the run with an account of its own, so that looking costs the run nothing."""
+    if spec.backend == "self" and state.policy is None:
+        raise CheckFailedError("the policy judges itself and could not be made", "mend the checks above first")
+    try:
+        return judge_maker(
+            state.config, state.policy, Ledger(None, cap_usd=None, cap_calls=None), wait_out_outages=False
+        )(spec)
+    except JudgeError as error:
+        raise CheckFailedError(str(error), JUDGE_HINT) from error
+
+
+def _verdict(pool: Pool, request: JudgeRequest) -> JudgeResult:
     future = pool.submit(request)
+    pool.flush()
     try:
         return future.result(timeout=JUDGE_PATIENCE_S)
     except FutureTimeoutError:
@@ -146,7 +193,10 @@ def _told(result: JudgeResult, what: str) -> str:
     return f"{what} is blank and gets the lowest reward"
 
 
-JUDGE_HINT = "check the settings under [judge]; judge.failure_rate must be 0 outside experiments"
+JUDGE_HINT = (
+    "check the settings under [judge] and the judge file ('rlaif-tui judge lint' looks it over); outside experiments "
+    "judge.failure_rate must be 0"
+)
 
 
 def check_batch(state: State) -> Passed:
