@@ -1,192 +1,238 @@
-"""The app: follows run directories, shows them, and turns what screens ask for into commands to the worker.
+"""The app: a shell of screens over run directories. It shows them, and turns what screens ask for into work.
 
 It owns no training: closing it, however that happens, leaves every run as it is.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.segment import Segments
-from rich.traceback import Traceback
-from textual.app import App
+from textual.actions import ActionParseResult, SkipAction
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
-from core.commands import CheckpointNow, Command, Pause, Resume
 from core.errors import RlaifError
 from core.journal import send
-from core.run_dir import RunDir, list_runs
+from core.run_dir import RunDir
 
-from . import words
-from .background import in_background
-from .feed import RunFeed, log_tail
-from .run_state import RunState
-from .screens.overlay import Line, Overlay
-from .screens.runs import Entry, RunsScreen
-from .screens.train import TrainScreen
+from . import themes
+from .background import begin, in_background
+from .palette import commands
+from .screens.help import help_lines
+from .screens.overlay import Overlay
+from .screens.runs import RunsScreen
 from .screens.view import View
-from .terminal import is_terminal, listen
+from .shell import Shell
+from .terminal import take_mouse
 from .text import one_line
 
-POLL_S = 0.5
-_COMMANDS: dict[str, type[Pause | Resume | CheckpointNow]] = {
-    "pause": Pause,
-    "resume": Resume,
-    "checkpoint": CheckpointNow,
-}
+if TYPE_CHECKING:
+    from .screens.data import DataScreen
+    from .screens.judge_view import JudgeView
+    from .screens.train import TrainScreen
+
+_ELSEWHERE = {"setup": "A new run starts from the command line: rlaif-tui init run.toml, then rlaif-tui train run.toml"}
 
 
-def start_again(run: RunDir) -> None:
-    """Start a worker that resumes this run from its last checkpoint. Raises ``RlaifError``."""
-    from .launch import start_worker
-
-    start_worker(run, resume=True)
-
-
-class RlaifApp(App[str]):
-    """Opens on a run, or on the list of runs. ``run()`` returns the line to print afterwards."""
+class RlaifApp(Shell):
+    """Opens on a run, on the list of runs, or as it was left. ``run()`` returns the line to print afterwards."""
 
     TITLE = "rlaif-tui"
-    CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
+    ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(n), f"place('{n}')", show=False, id=f"app.screen-{n}") for n in range(1, 9)),
+        Binding(
+            "colon,ctrl+p", "command_palette", "Commands", show=False, id="app.commands", tooltip="everything, by name"
+        ),
+        Binding("l", "logs", "Log", id="app.logs", tooltip="what happened, and the worker's log"),
+        Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="the next set of colours"),
+        Binding("m", "mouse", "Mouse", show=False, id="app.mouse", tooltip="the mouse for the app, or for selecting"),
+        Binding(
+            "escape", "back", "Runs", show=False, id="app.back", tooltip="leave a field, or go to the list of runs"
+        ),
         Binding("ctrl+q", "quit", "Detach", show=False, priority=True),
         Binding("ctrl+c", "help_quit", show=False, system=True),
+        Binding("f1", "help", show=False, id="app.help-too"),
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="this page"),
+        Binding("q", "quit", "Detach", id="app.detach", tooltip="leave; runs go on"),
     ]
 
-    def __init__(
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "place":
+                return any(place.key == parameters[0] for place in self._places.values())
+            case "back":
+                return self._place != "runs" or isinstance(self.focused, Input | TextArea)
+            case _:
+                return True
+
+    async def run_action(
         self,
-        root: Path,
-        attach: RunDir | None = None,
-        *,
-        ascii_only: bool = False,
-        now: Callable[[], float] = time.time,
-        restart: Callable[[RunDir], None] = start_again,
-    ) -> None:
-        super().__init__()
-        self.animation_level = "none"
-        self._root = root
-        self._run = attach
-        self._ascii = ascii_only
-        self._now = now
-        self._restart = restart
-        self._feeds: dict[Path, RunFeed] = {}
-        self._entries: dict[str, Entry] = {}
-        self._view: View = RunsScreen(str(root), ascii_only=ascii_only)
-        self._open_log: Overlay | None = None
-        self._polling = asyncio.Lock()
-        self._restarting: set[Path] = set()
-
-    def on_mount(self) -> None:
-        if self._run is not None:
-            self._view = TrainScreen(self._run.name, ascii_only=self._ascii)
-        self.push_screen(self._view)
-        if not self.is_headless:
-            self._listen_to_signals()
-        self.run_worker(self._follow(), exit_on_error=True)
-
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        listen(
-            leave=lambda: loop.call_soon_threadsafe(self.leave),
-            interrupted=lambda: loop.call_soon_threadsafe(self.action_help_quit),
-        )
-
-    async def _follow(self) -> None:
-        has_terminal = is_terminal()
-        while True:
-            await self.poll_once()
-            if has_terminal and not is_terminal():  # hung up, and the signal went elsewhere
-                self.leave()
-            await asyncio.sleep(POLL_S)
-
-    async def poll_once(self) -> None:
-        """Read what is new and draw it if anything is."""
-        async with self._polling:
-            view, run = self._view, self._run
-            if isinstance(view, TrainScreen) and run is not None:
-                await self._poll_run(view, run)
-            elif isinstance(view, RunsScreen):
-                await self._poll_runs(view)
-
-    async def _poll_run(self, view: TrainScreen, run: RunDir) -> None:
-        entry = self._entries[run.name] = await self._read(run)
-        if isinstance(entry, RunState) and (entry is not view.state or view.problem):
-            self._draw(view, lambda: view.show(entry))
-        elif isinstance(entry, str) and entry != view.problem:
-            self._draw(view, lambda: view.fail(entry))
-        if self._open_log is not None and self._open_log.is_attached:
-            self._open_log.show(await self._log_lines(run))
-
-    async def _poll_runs(self, view: RunsScreen) -> None:
-        runs = await in_background(list_runs, self._root)
-        self._entries = {run.name: self._entries.get(run.name) for run in runs}
-        if not view.shows(self._entries):  # names at once, figures as they are read
-            self._draw(view, lambda: view.show(self._entries, self._now()))
-        for run in runs:
-            self._entries[run.name] = await self._read(run)
-        if not view.shows(self._entries):
-            self._draw(view, lambda: view.show(self._entries, self._now()))
-
-    async def _read(self, run: RunDir) -> Entry:
-        feed = self._feeds.setdefault(run.path, RunFeed(run, self._now))
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        # An error in what a key does would end the app.
         try:
-            return await in_background(feed.poll)
-        except OSError as error:
-            return f"{one_line(str(run.path))} cannot be read: {error.strerror or error}"
+            return await super().run_action(action, default_namespace, namespaces)
+        except SkipAction:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self.tell_fault(error)
+            return True
 
-    def _draw(self, view: View, draw: Callable[[], None]) -> None:
-        """Draw, and if that fails say so: a fault in a view must not close the window on a live run."""
-        if view is not self._view or not view.is_mounted:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        return commands(self, screen, self._places.values())
+
+    def action_place(self, key: str) -> None:
+        for place in self._places.values():
+            if place.key == key:
+                self.post_message(View.GoAsked(place.id))
+
+    async def action_back(self) -> None:
+        if isinstance(self.focused, Input | TextArea):
+            self.screen.set_focus(None)
+        else:
+            self.post_message(View.GoAsked("runs"))
+
+    async def action_logs(self) -> None:
+        """The log of the run in view, or of the one under the cursor."""
+        from .desks.logs import LogsDesk
+        from .screens.logs import LogsScreen
+
+        if isinstance(self.screen, LogsScreen):
             return
-        try:
-            draw()
-        except Exception as error:  # noqa: BLE001 the run must stay watchable whatever a widget does
-            self.notify(
-                f"This view could not be drawn ({type(error).__name__}: {one_line(str(error))[:200]}). "
-                "The run is not affected; rlaif-tui status shows it.",
-                severity="error",
-                markup=False,
-            )
+        run = self._chosen() if self._place == "runs" else self._run
+        if run is None:
+            self.notify("No run in view, so there is no log: choose one in 1 Runs.", markup=False)
+            return
+        await self.push_screen(LogsScreen(LogsDesk(run)))
+        self._news.set()
 
-    async def _switch(self, view: View, run: RunDir | None) -> None:
-        async with self._polling:
-            self._view, self._run = view, run
-            if isinstance(view, RunsScreen):
-                self._entries = {}
-            await self.switch_screen(view)
-        await self.poll_once()
+    def action_help(self) -> None:
+        if self.screen is self._view:
+            title = self._places[self._place].title
+            self.push_screen(Overlay(f"help: {title}", help_lines(self._view, self._view.explain())))
+
+    def action_next_theme(self) -> None:
+        self.theme = themes.after(self.theme)
+        self.notify(f"theme {self.theme}", markup=False, timeout=2)
+
+    def action_mouse(self) -> None:
+        wanted = not self._mouse
+        if self._driver is None or not take_mouse(self._driver, wanted):
+            self.notify("The mouse cannot be switched in this terminal.", severity="warning", markup=False)
+            return
+        self._mouse = wanted
+        how = "the app's: click and scroll; shift selects text" if wanted else "the terminal's: it selects text"
+        self.notify(f"The mouse is {how}.", markup=False, timeout=4)
+
+    def action_help_quit(self) -> None:
+        self.interrupted()
+
+    async def action_quit(self) -> None:
+        self.leave()
+
+    def _chosen(self) -> RunDir | None:
+        """The run under the cursor of the list, else the run in view."""
+        runs = self._views.get("runs")
+        name = runs.chosen if isinstance(runs, RunsScreen) else None
+        return self._desk.run(name) if name else self._run
+
+    def _watch(self, run: RunDir) -> None:
+        """Make this the run in view; a screen is told when it is next shown."""
+        if run != self._run:
+            self._run, self._entry = run, None
+
+    async def _go(self, id_: str) -> None:
+        """Show another screen."""
+        place = self._places.get(id_)
+        if place is None:
+            self.notify(_ELSEWHERE.get(id_, "There is no such screen."), markup=False)
+            return
+        if self._run is None and id_ != "runs" and (chosen := self._chosen()):
+            self._watch(chosen)
+        try:
+            view = self.build(place)
+        except Exception as error:  # noqa: BLE001 one screen that is broken must not take the others away
+            self.tell_fault(error)
+            return
+        while self.screen is not self._view:
+            await self.pop_screen()
+        if place.id == self._place:
+            return
+        self._place = place.id
+        await self.switch_screen(view)
+        if isinstance(view, RunsScreen) and self._run is not None:
+            view.choose(self._run.name)
+        self._news.set()
+
+    async def on_view_go_asked(self, message: View.GoAsked) -> None:
+        await self._go(message.screen)
 
     async def on_runs_screen_open_asked(self, message: RunsScreen.OpenAsked) -> None:
-        await self._switch(TrainScreen(message.name, ascii_only=self._ascii), RunDir(self._root / message.name))
+        self._watch(self._desk.run(message.name))
+        await self._go("train")
 
-    async def on_train_screen_runs_asked(self) -> None:
-        name = self._run.name if self._run else ""
-        runs = RunsScreen(str(self._root), ascii_only=self._ascii)
-        await self._switch(runs, None)
-        runs.choose(name)
+    def on_runs_screen_restart_asked(self, message: RunsScreen.RestartAsked) -> None:
+        self._resume(self._desk.run(message.name))
+
+    def on_runs_screen_moved(self, message: RunsScreen.Moved) -> None:
+        if self._run == self._desk.run(message.name):
+            self._run, self._entry = self._desk.run(message.to) if message.to else None, None
+            self._news.set()
 
     async def on_train_screen_asked(self, message: TrainScreen.Asked) -> None:
         if self._run is None:
             return
-        command: Command = _COMMANDS[message.what]()
         try:
-            await in_background(send, self._run, command)
+            await in_background(send, self._run, message.command)
         except (RlaifError, OSError) as error:
-            self.notify(one_line(str(error)), title=f"{message.what} was not asked for", severity="error", markup=False)
-        await self.poll_once()
+            self._refused(f"{message.what} was not asked for", error)
+        self._news.set()
+
+    async def on_train_screen_judge_asked(self, message: TrainScreen.JudgeAsked) -> None:
+        if self._run is None:
+            return
+        from .desks.train import replace_judge
+
+        try:
+            await replace_judge(self._run, message.path)
+        except (RlaifError, OSError) as error:
+            self._refused("the judge was not asked for", error)
+        self._news.set()
+
+    async def on_judge_view_adopt_asked(self, message: JudgeView.AdoptAsked) -> None:
+        if self._run is None:
+            self.notify("No run in view that could take this judge: choose one in 1 Runs.", markup=False)
+            return
+        from .desks.adopt import adopt
+
+        try:
+            version = await adopt(self._run, message.spec_text)
+        except (RlaifError, OSError) as error:
+            self._refused("the judge was not asked for", error)
+        else:
+            self.notify(f"asked {one_line(self._run.name)} for judge {version}; 5 Train shows the answer", markup=False)
+
+    async def on_data_screen_use_asked(self, message: DataScreen.UseAsked) -> None:
+        from .screens.setup import SetupScreen
+
+        view = self.build(self._places["setup"]) if "setup" in self._places else None
+        if isinstance(view, SetupScreen):
+            columns = {f"data.{name}_column": column for name, column in vars(message.columns).items()}
+            await view.use_data({"data.path": message.path, **columns})
 
     def on_train_screen_restart_asked(self) -> None:
         if self._run is not None:
-            self.run_worker(self._start_again(self._run))
+            self._resume(self._run)
 
-    def on_runs_screen_restart_asked(self, message: RunsScreen.RestartAsked) -> None:
-        self.run_worker(self._start_again(RunDir(self._root / message.name)))
+    def _resume(self, run: RunDir) -> None:
+        begin(self, lambda: self._start_again(run), fatal=True)
 
     async def _start_again(self, run: RunDir) -> None:
         if run.path in self._restarting:
@@ -194,43 +240,12 @@ class RlaifApp(App[str]):
         self._restarting.add(run.path)
         self.notify(f"resuming {one_line(run.name)}…", markup=False)
         try:
-            await in_background(self._restart, run)
+            await self._desk.resume(run)
         except (RlaifError, OSError) as error:
-            title = f"{one_line(run.name)} was not resumed"
-            self.notify(one_line(str(error)), title=title, severity="error", markup=False)
+            self._refused(f"{run.name} was not resumed", error)
         finally:
             self._restarting.discard(run.path)
-        await self.poll_once()
+        self._news.set()
 
-    async def on_train_screen_log_asked(self) -> None:
-        if self._run is not None:
-            self._open_log = Overlay(f"log: {self._run.name}", await self._log_lines(self._run), at_end=True)
-            await self.push_screen(self._open_log)
-
-    async def _log_lines(self, run: RunDir) -> list[Line]:
-        entry = self._entries.get(run.name)
-        story = [words.log_line(message) for message in entry.messages] if isinstance(entry, RunState) else []
-        with contextlib.suppress(OSError):
-            if tail := await in_background(log_tail, run.log):
-                story += [("", ""), ("worker.log", ""), *(("", line) for line in tail)]
-        return story or [("", "Nothing written yet.")]
-
-    def action_help_quit(self) -> None:
-        self.notify("q detaches; the run goes on. space pauses it.", markup=False)
-
-    async def action_quit(self) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        """Close the app; runs go on."""
-        live = {n: e for n, e in self._entries.items() if isinstance(e, RunState) and e.pid is not None}
-        if self._run is not None and isinstance(entry := self._entries.get(self._run.name), RunState):
-            self.exit(words.farewell(entry, self._run.name))
-        else:
-            self.exit("\n".join(words.farewell(entry, name) for name, entry in live.items()))
-
-    def _fatal_error(self) -> None:
-        # Textual's own prints local variables, which may hold a key.
-        traceback = Traceback(show_locals=False, width=None)
-        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
-        self._close_messages_no_wait()
+    def _refused(self, title: str, error: Exception) -> None:
+        self.notify(one_line(str(error)), title=one_line(title), severity="error", markup=False)

@@ -12,7 +12,9 @@ import msgspec
 
 from core.commands import Command
 from core.events import (
+    CanariesScored,
     Phase,
+    RefereeScored,
     RunFinished,
     RunStarted,
     Sample,
@@ -39,10 +41,12 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """Something that happened at a step, as one letter for a chart: C checkpoint, P, R, β, η, ! trouble."""
+    """Something that happened at a step, as one letter for a chart: C checkpoint, P, R, β, η, $, J judge, ! trouble."""
 
     step: int
     letter: str
+    text: str = ""
+    """What happened and who asked for it, as the run wrote it."""
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +78,15 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     samples_step: int = 0
     validations: tuple[ValidationCompleted, ...] = ()
     last_checkpoint_step: int | None = None
+    referee: History[RefereeScored] = History()
+    canaries: History[CanariesScored] = History()
+    settings: tuple[tuple[str, float], ...] = ()
+    """Name and value of what was set while the run went on; what was not is as the run was configured."""
+    judge_since: int | None = None
+    """First step of the judge now in force, if it was replaced: earlier scores are another series."""
+    rss_mb: float | None = None
+    gpu_memory_mb: float | None = None
+    """Memory of the worker, MiB, as of its last sign of life that told it."""
     cost_usd: float = 0.0
     error: str = ""
     pause_reason: str = ""

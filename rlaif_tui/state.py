@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from core.commands import Command
 from core.events import (
     Advice,
+    CanariesScored,
     CheckpointRejected,
     CheckpointSaved,
     CommandApplied,
@@ -17,9 +18,11 @@ from core.events import (
     Event,
     Heartbeat,
     JudgeFailed,
+    JudgeReplaced,
     MicroBatchHalved,
     Paused,
     PhaseStarted,
+    RefereeScored,
     Resumed,
     RolledBack,
     RunFinished,
@@ -31,6 +34,7 @@ from core.events import (
     WorkerReady,
 )
 
+from .marking import answer, judges, mark
 from .run_state import Marker, Message, RunState, Severity, Word, summary, validation_summary
 from .sentences import sentence
 
@@ -72,7 +76,8 @@ def apply(state: RunState, event: Event) -> RunState:
     state = replace(state, last_time=event.time or state.last_time, first_time=state.first_time or event.time)
     match event:
         case Heartbeat(step=step, phase=phase, done=done, total=total):
-            return replace(state, phase=phase, phase_step=step, phase_done=done, phase_total=total)
+            state = replace(state, phase=phase, phase_step=step, phase_done=done, phase_total=total)
+            return replace(state, rss_mb=event.rss_mb or state.rss_mb, gpu_memory_mb=event.gpu_memory_mb)
         case PhaseStarted(step=step, phase=phase, total=total):
             return replace(state, phase=phase, phase_step=step, phase_done=0, phase_total=total)
         case SamplesShown():
@@ -84,8 +89,14 @@ def apply(state: RunState, event: Event) -> RunState:
         case ValidationCompleted() | CheckpointSaved():
             return _noted(_work(state, event), event)
         case CommandApplied(command_id=id_) | CommandRejected(command_id=id_):
-            return _noted(_answer(state, event, id_), event)
-        case JudgeFailed() | UpdateSkipped() | MicroBatchHalved() | CheckpointRejected() | Advice():
+            return _noted(answer(state, event, id_), event)
+        case JudgeReplaced() | RefereeScored() | CanariesScored():
+            return _noted(judges(state, event), event)
+        case UpdateSkipped(step=step):
+            last = state.markers.last
+            known = last is not None and (last.step, last.letter) == (step, "!")
+            return _noted(state if known else mark(state, step, "!", f"update skipped: {event.reason}"), event)
+        case JudgeFailed() | MicroBatchHalved() | CheckpointRejected() | Advice():
             return _noted(state, event)
         case _:
             assert_never(event)
@@ -131,16 +142,19 @@ def _life(state: RunState, event: RunStarted | WorkerReady | RunFinished | Pause
             )
         case Paused():
             paused = replace(state, word="paused", pause_reason=event.reason, pause_automatic=event.automatic)
-            return _mark(replace(paused, paused_at=event.time or None), event.step, "P")
+            text = f"paused: {event.reason}" if event.reason else "paused"
+            return mark(replace(paused, paused_at=event.time or None), event.step, "P", text)
         case Resumed():
             away = event.time - state.paused_at if state.paused_at and event.time else 0.0
             timer = state.timer + away if state.timer is not None else None
             running = replace(
                 state, word="running", pause_reason="", pause_automatic=False, paused_at=None, timer=timer
             )
-            return _mark(running, event.step, "R")
+            return mark(running, event.step, "R", "went on")
         case RolledBack():
-            return _mark(replace(_rewind(state, event.to_step), timer=event.time or None), event.to_step, "!")
+            text = f"rolled back from {event.from_step}: {event.reason}"
+            back = replace(_rewind(state, event.to_step), timer=event.time or None)
+            return mark(back, event.to_step, "!", text)
         case _:
             assert_never(event)
 
@@ -170,7 +184,7 @@ def _started(state: RunState, event: RunStarted) -> RunState:
         timer=None,
         paused_at=None,
     )
-    return _mark(state, kept, "R") if event.resumed_from is not None else state
+    return mark(state, kept, "R", f"a new worker went on, on {event.host}") if event.resumed_from is not None else state
 
 
 def _rewind(state: RunState, step: int) -> RunState:
@@ -182,6 +196,9 @@ def _rewind(state: RunState, step: int) -> RunState:
         steps=state.steps.keep(lambda done: done.step <= step) if state.step > step else state.steps,
         validations=tuple(v for v in state.validations if v.step <= step),
         markers=state.markers.keep(lambda marker: marker.step <= step),
+        referee=state.referee.keep(lambda scored: scored.step <= step),
+        canaries=state.canaries.keep(lambda scored: scored.step <= step),
+        judge_since=state.judge_since if (state.judge_since or 0) <= step + 1 else None,
         samples=state.samples if state.samples_step <= step else (),
         samples_step=min(state.samples_step, max(0, step)),
         last_checkpoint_step=last if last is None or last <= step else (step if step > 0 else None),
@@ -195,33 +212,19 @@ def _work(state: RunState, event: ValidationCompleted | CheckpointSaved) -> RunS
             timer = event.time if step == 0 and event.time else state.timer
             return replace(state, validations=(*earlier, event), timer=timer)
         case CheckpointSaved(step=step):
-            return _mark(replace(state, last_checkpoint_step=step), step, "C")
+            return mark(replace(state, last_checkpoint_step=step), step, "C", "checkpoint saved")
         case _:
             assert_never(event)
 
 
-def _answer(state: RunState, event: CommandApplied | CommandRejected, id_: str) -> RunState:
-    state = replace(
-        state,
-        answered=state.answered | {id_},
-        pending=tuple(command for command in state.pending if command.id != id_),
-    )
-    if isinstance(event, CommandApplied) and event.name == "set":
-        return _mark(state, event.step, "β" if "kl_coef" in event.detail else "η")
-    return state
-
-
-def _mark(state: RunState, step: int, letter: str) -> RunState:
-    return replace(state, markers=state.markers.append(Marker(step, letter)))
-
-
 def _noted(state: RunState, event: Event) -> RunState:
     text = sentence(event)
-    message = Message(event.time, getattr(event, "step", state.step), text, _severity(event))
+    message = Message(event.time, getattr(event, "step", state.step), text, severity_of(event))
     return replace(state, messages=(*state.messages[1 - MESSAGES_KEPT :], message))
 
 
-def _severity(event: Event) -> Severity:
+def severity_of(event: Event) -> Severity:
+    """How bad the news of an event is."""
     match event:
         case Advice():
             return event.severity

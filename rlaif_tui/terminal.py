@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+from textual.driver import Driver
+
 GRACE_S = 4.0
 """Seconds an orderly exit may take after a hang-up or a termination; then the process ends at once."""
 
@@ -37,3 +39,17 @@ def is_terminal() -> bool:
         return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
     except (OSError, ValueError):
         return False
+
+
+def take_mouse(driver: Driver, wanted: bool) -> bool:
+    """Have the terminal report the mouse, or leave it to select text. Returns whether it could be done.
+
+    Textual 8.2 decides this once, at the start, and offers no call for later.
+    """
+    switch = getattr(driver, "_enable_mouse_support" if wanted else "_disable_mouse_support", None)
+    if switch is None:
+        return False
+    driver._mouse = True  # without it neither call writes anything
+    switch()
+    driver._mouse = wanted
+    return True

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.screen import Screen
 
 from .overlay import Line
 
-TRAIN_HELP: tuple[Line, ...] = (
-    ("judge score", "mean of what the judge gave the responses of a step, 0 to 10; it should rise"),
-    ("KL", "how far the model has moved from where it began, in nats per response; rewards are priced for it"),
-    ("policy loss", "what the update of the policy makes smaller; it stays near zero, only jumps are news"),
-    ("value loss", "how wrong the critic's guess of the coming reward is; it should fall, then stay low"),
-    ("entropy", "how open the choice of the next token is, in nats; a fall to near zero means it says one thing only"),
-    ("clip fraction", "share of tokens whose update was held back by PPO's clipping; above 0.3 the rate is too high"),
-    ("ETA", "steps left times the median of the last 20 step times; unknown before the third step"),
-    ("space, s", "are requests: the status line shows who asked until the worker has answered"),
-    ("q", "closes this window only; training goes on"),
-)
 RUNS_HELP: tuple[Line, ...] = (
     ("score", "held-out judge score before and now; until the second validation, of the first and the newest step"),
     ("state", "● running  ◌ starting  ‖ paused  ■ stopped  ✓ completed  ✗ crashed  ? alive but silent for a minute"),
@@ -25,15 +16,31 @@ RUNS_HELP: tuple[Line, ...] = (
 _WIDTH = 15
 
 
-def help_lines(screen: Screen[None], figures: tuple[Line, ...], marks: str = "") -> list[Line]:
-    """Keys first, then what the figures mean."""
-    shown = [entry.binding for entry in screen.active_bindings.values() if entry.binding.show]
-    lines: list[Line] = [("Keys", "")]
-    lines += [(_head(screen.app.get_key_display(binding)), binding.tooltip or binding.description) for binding in shown]
-    lines += [("", ""), ("What you see", ""), *((_head(name), meaning) for name, meaning in figures)]
+def help_lines(screen: Screen[None], figures: Sequence[Line], marks: str = "") -> list[Line]:
+    """The screen's keys first, then those that work everywhere, then what the figures mean.
+
+    Behind each key stands the name of its binding, for the user's own keys.
+    """
+    own: dict[str, list[str]] = {}
+    everywhere: dict[str, list[str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if what := active.tooltip or binding.tooltip:
+            group = everywhere if active.node is screen.app else own
+            text = f"{what} · {binding.id}" if binding.id else what
+            keys = group.setdefault(text, [])
+            keys.append(screen.app.get_key_display(binding))
+    lines: list[Line] = [("Keys", ""), *_keys(own), ("", ""), ("Everywhere", "")]
+    lines += [(_head("1 to 8"), "the screens, as the first line names them"), *_keys(everywhere)]
+    if figures or marks:
+        lines += [("", ""), ("What you see", ""), *((_head(name), meaning) for name, meaning in figures)]
     if marks:
         lines.append((_head("chart letters"), marks))
     return lines
+
+
+def _keys(group: dict[str, list[str]]) -> list[Line]:
+    return [(_head(" ".join(dict.fromkeys(keys))), text) for text, keys in group.items()]
 
 
 def _head(name: str) -> str:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.widgets import Input
 
-from .. import words
+from core.errors import RlaifError
+
+from ..background import begin
+from ..desks.runs import Entry, RunsDesk
 from ..run_state import RunState
-from ..sentences import number
 from ..text import one_line
 from ..widgets.line import Field, FieldLine, Sentence
-from ..widgets.run_list import RunList, RunRow
-from .help import RUNS_HELP, help_lines
-from .overlay import Overlay
+from ..widgets.run_list import RunList
+from . import run_care
+from .help import RUNS_HELP
+from .overlay import Line
+from .run_keys import RUN_KEYS
+from .run_rows import detail_text, identity, is_live, matches, run_row
 from .view import View
 
-Entry = RunState | str | None
-"""What is known of a run: its state, why it cannot be read, or nothing yet."""
-EMPTY = "No runs yet. Start one with: rlaif-tui demo"
+EMPTY = "No runs yet.  n new run, d offline demo (about a minute, no network)."
 
 
 class RunsScreen(View):
     """Shows every run under a folder; opens one."""
 
     CSS_PATH = "runs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="enter", id="runs.open", tooltip="watch this run"),
-        Binding("r", "restart", "Resume", id="runs.restart", tooltip="a new worker goes on from the last checkpoint"),
-        Binding("question_mark", "help", "Help", key_display="?", id="runs.help", tooltip="this page"),
-        Binding("q", "app.quit", "Detach", id="runs.detach", tooltip="leave; the runs go on"),
-    ]
+    AUTO_FOCUS = "#runs"  # Textual would choose the first field, which is hidden
+    BINDINGS: ClassVar[list[BindingType]] = RUN_KEYS
 
     class OpenAsked(Message):
         """The person wants to see this run."""
@@ -46,57 +46,120 @@ class RunsScreen(View):
     class RestartAsked(OpenAsked):
         """The person wants this dead run to go on from its last checkpoint."""
 
-    def __init__(self, folder: str, *, ascii_only: bool = False) -> None:
+    class Moved(OpenAsked):
+        """This run has another name now, or none if it was taken out of the folder."""
+
+        def __init__(self, name: str, to: str = "") -> None:
+            super().__init__(name)
+            self.to = to
+
+    def __init__(self, desk: RunsDesk, *, ascii_only: bool = False) -> None:
         super().__init__()
-        self._folder = folder
+        self._desk = desk
         self._ascii = ascii_only
         self._entries: dict[str, Entry] = {}
-        self._drawn = False
+        self._drawn: tuple[object, ...] = ()
+        self._wanted = ""
+        """Run to put the cursor on once it is in the list."""
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What is known of each run of the folder."""
+        return self._entries
+
+    @property
+    def chosen(self) -> str | None:
+        """Name of the run under the cursor."""
+        return self.query_one("#runs", RunList).chosen if self.is_mounted else None
 
     def compose_body(self) -> ComposeResult:
-        yield FieldLine(id="head")
         yield FieldLine(id="where")
+        yield Input(placeholder="words of name, state, model or judge", id="filter", compact=True)
         yield RunList(id="runs")
         yield Sentence(id="empty")
         yield Sentence(id="detail")
 
     def on_mount(self) -> None:
-        self.query_one("#head", FieldLine).show([Field("rlaif  Runs", "bold")])
         self.query_one("#where", FieldLine).show([Field("looking for runs…")])
         self.query_one("#runs").focus()
 
-    def shows(self, entries: Mapping[str, Entry]) -> bool:
-        """Whether these very states are what was drawn last."""
-        return self._drawn and _identities(entries) == _identities(self._entries)
+    def memory(self) -> dict[str, Any]:
+        if not self.is_mounted:
+            return {}
+        return {"filter": self._filter, "chosen": self.chosen or self._wanted}
 
-    def show(self, entries: Mapping[str, Entry], now: float) -> None:
-        """Draw these runs from now on, those with a live worker first."""
-        ordered = sorted(entries.items(), key=lambda item: not _is_live(item[1]))
-        self._entries = dict(ordered)
-        self._drawn = True
-        rows = [run_row(name, entry, now, ascii_only=self._ascii) for name, entry in ordered]
-        self.query_one("#runs", RunList).show(rows)
-        self.set_class(not rows, "-empty")
-        self.query_one("#empty", Sentence).say("" if rows else EMPTY)
-        self.query_one("#where", FieldLine).show(
-            [Field(self.in_short()), Field(f"in {self._folder}", "$foreground 75%")]
-        )
-        self._show_detail()
-        self.say_size()
+    def recall(self, memory: dict[str, Any]) -> None:
+        words, chosen = memory.get("filter"), memory.get("chosen")
+        if isinstance(words, str) and words:
+            self.query_one("#filter", Input).value = words
+            self.add_class("-filtering")
+        if isinstance(chosen, str):
+            self._wanted = chosen
+
+    async def poll(self) -> None:
+        """Names at once, figures as they are read."""
+        folder = self._desk.root
+        try:
+            runs = await self._desk.runs()
+        except RlaifError as error:
+            self.query_one("#where", FieldLine).show([Field(f"✗ {error}", "$text-warning")])
+            self._drawn = ()
+            return
+        self._take({run.name: self._entries.get(run.name) for run in runs})
+        found: dict[str, Entry] = {}
+        for run in runs:
+            found[run.name] = await self._desk.read(run)
+            if self not in self.app.screen_stack or folder != self._desk.root:
+                return
+        self._take(found)
 
     def choose(self, name: str) -> None:
-        """Put the cursor on this run."""
-        self.query_one("#runs", RunList).choose(name)
+        """Put the cursor on this run, as soon as it is there."""
+        self._wanted = name
+        self._go_to_wanted()
 
     def in_short(self) -> str:
-        live = sum(_is_live(entry) for entry in self._entries.values())
+        live = sum(is_live(entry) for entry in self._entries.values())
         count = len(self._entries)
         return f"{count} run{'' if count == 1 else 's'}, {live} live"
 
+    def explain(self) -> Sequence[Line]:
+        return RUNS_HELP
+
     @property
-    def chosen(self) -> str | None:
-        """Name of the run under the cursor."""
-        return self.query_one("#runs", RunList).chosen
+    def _filter(self) -> str:
+        return self.query_one("#filter", Input).value.strip()
+
+    def _take(self, entries: Mapping[str, Entry]) -> None:
+        # A state is new whenever anything in it is, so comparing histories would only cost time.
+        shape = (self._filter, *((name, identity(entry)) for name, entry in entries.items()))
+        if shape == self._drawn:
+            return
+        self._drawn = shape
+        self._entries = dict(sorted(entries.items(), key=lambda item: not is_live(item[1])))
+        self._draw()
+
+    def _draw(self) -> None:
+        now, words = self._desk.now(), self._filter
+        shown = {name: entry for name, entry in self._entries.items() if matches(words, name, entry)}
+        rows = [run_row(name, entry, now, ascii_only=self._ascii) for name, entry in shown.items()]
+        self.query_one("#runs", RunList).show(rows)
+        self.set_class(not rows, "-empty")
+        nothing = f"0 of {len(self._entries)} runs match {one_line(words)}; esc shows all" if words else EMPTY
+        self.query_one("#empty", Sentence).say("" if rows else nothing)
+        some = Field(f"{len(rows)} of them match {words}" if words else "", "bold")
+        where = Field(f"in {self._desk.root}", "$foreground 75%")
+        self.query_one("#where", FieldLine).show([Field(self.in_short()), some, where])
+        if self.focused is None:
+            self.query_one("#runs").focus()
+        self._go_to_wanted()
+        self._show_detail()
+        self.say_size()
+
+    def _go_to_wanted(self) -> None:
+        if self._wanted in self._entries and self.is_mounted:
+            self.query_one("#runs", RunList).choose(self._wanted)
+            self._wanted = ""
 
     def on_run_list_chosen(self) -> None:
         self._show_detail()
@@ -110,11 +173,32 @@ class RunsScreen(View):
             detail.say(detail_text(self._entries[name]))
         self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action not in ("open", "restart") or not self.is_mounted:
+    def on_input_changed(self) -> None:
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        self.query_one("#runs").focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.is_mounted:
             return True
+        action = str(parameters[0]) if action == "care" else action
         entry = self._entries.get(self.chosen or "")
-        return isinstance(entry, RunState) and (action == "open" or entry.word in ("crashed", "stopped"))
+        match action:
+            case "open":
+                return isinstance(entry, RunState)
+            case "restart":
+                return isinstance(entry, RunState) and entry.word in ("crashed", "stopped")
+            case "rename" | "remove":
+                return self.chosen is not None and entry is not None and not is_live(entry)
+            case "demo":
+                return not self._entries
+            case "filter":
+                return bool(self._entries) and self.focused is not self.query_one("#filter")
+            case "all":
+                return bool(self._filter) or self.has_class("-filtering")
+            case _:
+                return True
 
     def action_open(self) -> None:
         if self.chosen:
@@ -124,48 +208,40 @@ class RunsScreen(View):
         if self.chosen:
             self.post_message(self.RestartAsked(self.chosen))
 
-    def action_help(self) -> None:
-        self.app.push_screen(Overlay("help: Runs", help_lines(self, RUNS_HELP)))
+    def action_care(self, what: str) -> None:
+        """Something that asks first, and takes its time: beside the loop of the screen."""
+        chosen = self.chosen or ""
+        work = {"rename": self._rename, "remove": self._remove, "demo": self._demo, "folder": self._folder}[what]
+        begin(self, lambda: work(chosen), group=what)
 
+    async def _rename(self, name: str) -> None:
+        self._wanted = await run_care.rename(self, self._desk, name)
+        if self._wanted != name:
+            self.post_message(self.Moved(name, self._wanted))
+        await self.poll()
 
-def _identities(entries: Mapping[str, Entry]) -> dict[str, object]:
-    # A state is new whenever anything in it is, so comparing histories would only cost time.
-    return {name: id(entry) if isinstance(entry, RunState) else entry for name, entry in entries.items()}
+    async def _remove(self, name: str) -> None:
+        if await run_care.remove(self, self._desk, name):
+            self.post_message(self.Moved(name))
+        await self.poll()
 
+    def action_new(self) -> None:
+        self.post_message(self.GoAsked("setup"))
 
-def _is_live(entry: Entry) -> bool:
-    return isinstance(entry, RunState) and entry.word in ("starting", "running", "paused")
+    async def _demo(self, _: str) -> None:
+        if name := await run_care.demo(self, self._desk):
+            self.post_message(self.OpenAsked(name))
 
+    async def _folder(self, _: str) -> None:
+        if await run_care.open_folder(self, self._desk):
+            self._entries, self._drawn = {}, ()
+            await self.poll()
 
-def detail_text(entry: Entry) -> str:
-    """The chosen run in words."""
-    match entry:
-        case None:
-            return "reading the log of the run…"
-        case str():
-            return one_line(entry)
-        case _:
-            return words.health(entry).text
+    def action_filter(self) -> None:
+        self.add_class("-filtering")
+        self.query_one("#filter").focus()
 
-
-def run_row(name: str, entry: Entry, now: float, *, ascii_only: bool = False) -> RunRow:
-    """A run as cells in the order of the list's columns."""
-    if not isinstance(entry, RunState):
-        return RunRow(name, ("", name, "…" if entry is None else "unreadable"), "info" if entry is None else "error")
-    state = entry
-    metrics = state.metrics
-    return RunRow(
-        name,
-        (
-            words.glyph(state, ascii_only=ascii_only),
-            name,
-            words.word(state),
-            words.progress(state),
-            words.scores(state),
-            words.day(state.first_time, now),
-            number(metrics.kl_seq if metrics else None),
-            words.cost(state),
-            state.started.model if state.started else "",
-        ),
-        "error" if state.word == "crashed" or state.lost else "info",
-    )
+    def action_all(self) -> None:
+        self.query_one("#filter", Input).value = ""
+        self.remove_class("-filtering")
+        self.query_one("#runs").focus()

@@ -2,212 +2,221 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Grid
+from textual.binding import BindingType
 from textual.message import Message
 
+from core.commands import SETTINGS, CheckpointNow, Command, Pause, Resume, Set, Stop, name_of
+
 from .. import words
-from ..run_state import RunState
-from ..text import one_line
-from ..widgets.chart import MetricChart, Plot
-from ..widgets.line import Field, FieldLine, Sentence
-from ..widgets.sample import SampleCard, Shown
-from .figures import CHARTS, plots, status_fields
-from .help import TRAIN_HELP, help_lines
-from .overlay import Overlay
-from .view import View
+from ..concerns import notices
+from ..run_facts import setting
+from ..widgets.chart import MetricChart
+from ..widgets.sample import SampleCard
+from .charts import SMOOTHINGS, pages
+from .dialogs import AskChoice, AskText, Choice
+from .overlay import Line, Overlay
+from .train_keys import TRAIN_KEYS
+from .train_samples import PINS, shown, toggle
+from .train_view import CHART_IDS, PANES, TrainView
+from .tune import TuneDialog, Wish
 
-_SIGNS = {"info": "", "warning": "! ", "error": "✗ "}
 
-
-class TrainScreen(View):
+class TrainScreen(TrainView):
     """Follows one run; asks for things by messages."""
 
-    CSS_PATH = "train.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "Pause", id="train.pause", tooltip="wait after this step"),
-        Binding("space", "go_on", "Go on", id="train.go-on", tooltip="go on after a pause"),
-        Binding("r", "restart", "Resume", id="train.restart", tooltip="a new worker goes on from the last checkpoint"),
-        Binding("s", "checkpoint", "Save", id="train.checkpoint", tooltip="save a checkpoint after this step"),
-        Binding(
-            "left_square_bracket",
-            "sample(-1)",
-            "Sample",
-            key_display="[",
-            id="train.sample-previous",
-            tooltip="the sample before",
-        ),
-        Binding(
-            "right_square_bracket",
-            "sample(1)",
-            "Sample",
-            key_display="]",
-            id="train.sample-next",
-            tooltip="the next sample",
-        ),
-        Binding("z", "zoom", "Zoom", id="train.zoom", tooltip="samples over the whole screen, and back"),
-        Binding("l", "log", "Log", id="train.log", tooltip="what happened, and the worker's log"),
-        Binding("escape", "runs", "Runs", key_display="esc", id="train.runs", tooltip="the list of runs"),
-        Binding("question_mark", "help", "Help", key_display="?", id="train.help", tooltip="this page"),
-        Binding("q", "app.quit", "Detach", id="train.detach", tooltip="leave; the run goes on"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = TRAIN_KEYS
 
     class Asked(Message):
-        """The person wants something of the worker: pause, resume or checkpoint."""
+        """The person wants something of the worker."""
 
-        def __init__(self, what: str) -> None:
+        def __init__(self, command: Command) -> None:
             super().__init__()
-            self.what = what
+            self.command = command
+
+        @property
+        def what(self) -> str:
+            """The command in a word."""
+            return name_of(self.command)
+
+    class JudgeAsked(Message):
+        """The person wants another judge: a built-in one, or that in a file. It has not been looked at yet."""
+
+        def __init__(self, path: str) -> None:
+            super().__init__()
+            self.path = path
 
     class RestartAsked(Message):
         """The person wants a dead run to go on from its last checkpoint."""
 
-    class LogAsked(Message):
-        """The person wants to read the log."""
+    def memory(self) -> dict[str, Any]:
+        pins = [*(pin.sample.prompt for pin in self.pins), *self._lost_pins]
+        return {"page": self.look.page, "log": self.look.log, "smoothing": self.look.smoothing, "pins": pins}
 
-    class RunsAsked(Message):
-        """The person wants the list of runs."""
-
-    def __init__(self, run_name: str, *, ascii_only: bool = False) -> None:
-        super().__init__()
-        self.run_name = run_name
-        self.state: RunState | None = None
-        self.problem = ""
-        """Why the run cannot be read, empty if it can."""
-        self._ascii = ascii_only
-        self._index = 0
-        self._held: RunState | None = None
-        """While zoomed: the state whose samples are being read."""
-
-    def compose_body(self) -> ComposeResult:
-        yield FieldLine(id="head")
-        yield FieldLine(id="status")
-        yield Sentence("reading the log of the run…", id="health")
-        with Grid(id="charts"):
-            for id_, title, *_ in CHARTS:
-                yield MetricChart(Plot(title), id=id_, ascii_only=self._ascii)
-        yield SampleCard(id="sample")
-
-    def on_mount(self) -> None:
-        self.query_one("#head", FieldLine).show([Field(f"rlaif  Runs › {self.run_name}", "bold")])
-        self.query_one("#sample").focus()
-
-    def show(self, state: RunState) -> None:
-        """Draw this state from now on."""
-        before = self.state
-        self.state, self.problem = state, ""
-        self._show_head(state)
-        self._show_status(state)
-        self._show_health(state)
-        if before is None or _figures(before) != _figures(state):
-            for chart, plot in zip(CHARTS, plots(state, ascii_only=self._ascii), strict=True):
-                self.query_one(f"#{chart[0]}", MetricChart).show(plot)
-        self._show_sample()
-        self.set_class(state.lost or state.word == "crashed", "-stale")
-        self.refresh_bindings()
-        self.say_size()
-
-    def fail(self, problem: str) -> None:
-        """Say that the run cannot be read; what was shown stays."""
-        self.problem = problem
-        health = self.query_one("#health", Sentence)
-        health.say(f"✗ {one_line(problem)}")
-        health.add_class("-bad")
-
-    def in_short(self) -> str:
-        if self.state is None:
-            return ""
-        sign = words.glyph(self.state, ascii_only=self._ascii)
-        return f"{sign} {words.word(self.state)} {words.percent(self.state)}"
-
-    def _show_head(self, state: RunState) -> None:
-        about = [f"model {state.started.model}", f"judge {state.started.judge}"] if state.started else []
-        if state.ready:
-            about.append(state.ready.device)
-        self.query_one("#head", FieldLine).show(
-            [Field(f"rlaif  Runs › {self.run_name}", "bold")], Field("   ".join(about), "$foreground 75%")
-        )
-
-    def _show_status(self, state: RunState) -> None:
-        wide = self.has_class("-wide")
-        self.query_one("#status", FieldLine).show(status_fields(state, 28 if wide else 8, ascii_only=self._ascii))
-
-    def _show_health(self, state: RunState) -> None:
-        health = words.health(state)
-        line = self.query_one("#health", Sentence)
-        line.say(_SIGNS[health.severity] + health.text)
-        line.set_class(health.severity != "info", "-bad")
-
-    def _show_sample(self) -> None:
-        state = self._held or self.state
-        if state is None:
-            return
-        card = self.query_one("#sample", SampleCard)
-        if not state.samples:
-            card.show(None, "No samples yet: they appear after the first step.")
-            return
-        self._index %= len(state.samples)
-        card.show(Shown(state.samples[self._index], self._index, len(state.samples), state.samples_step))
-
-    def on_resize(self) -> None:
-        super().on_resize()
-        if self.state is not None:
-            self.call_after_refresh(self._show_status, self.state)
+    def recall(self, memory: dict[str, Any]) -> None:
+        page, log, smoothing = (memory.get(name) for name in ("page", "log", "smoothing"))
+        if isinstance(page, int) and 0 <= page < len(pages(None)) + 1:
+            self.look = replace(self.look, page=page)
+        if isinstance(smoothing, int) and 0 <= smoothing < len(SMOOTHINGS):
+            self.look = replace(self.look, smoothing=int(smoothing))
+        self.look = replace(self.look, log=log is True)
+        if isinstance(pins := memory.get("pins"), list):
+            self._lost_pins = tuple(prompt for prompt in pins if isinstance(prompt, str))[:PINS]
+        if self.is_mounted:
+            self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         word = self.state.word if self.state else "starting"
+        live = self.state is not None and word in ("starting", "running", "paused")
         match action:
             case "pause":
-                return word in ("starting", "running")
+                return live and word != "paused"
             case "go_on":
                 return word == "paused"
-            case "checkpoint":
-                return word in ("starting", "running", "paused")
+            case "checkpoint" | "stop" | "tune" | "judge":
+                return live
             case "restart":
                 return word in ("crashed", "stopped")
             case _:
                 return True
 
     def action_pause(self) -> None:
-        self.post_message(self.Asked("pause"))
+        self.post_message(self.Asked(Pause()))
 
     def action_go_on(self) -> None:
-        self.post_message(self.Asked("resume"))
+        self.post_message(self.Asked(Resume()))
 
     def action_checkpoint(self) -> None:
-        self.post_message(self.Asked("checkpoint"))
+        self.post_message(self.Asked(CheckpointNow()))
 
     def action_restart(self) -> None:
         self.post_message(self.RestartAsked())
+
+    def action_stop(self) -> None:
+        text = "The step under way is finished, a checkpoint is saved, and the worker ends. r goes on from there."
+        choices = (Choice("x", "stop", "save and stop"),)
+        self.app.push_screen(AskChoice(f"stop {self.run_name}?", text, choices), self._stop)
+
+    def _stop(self, answer: str | None) -> None:
+        if answer == "stop":
+            self.post_message(self.Asked(Stop()))
+
+    def action_tune(self) -> None:
+        if self.state is not None:
+            now = {name: setting(self.state, self.facts, name) for name in SETTINGS}
+            self.app.push_screen(TuneDialog(self.run_name, now), self._tune)
+
+    def _tune(self, wishes: tuple[Wish, ...] | None) -> None:
+        for name, value in wishes or ():
+            self.post_message(self.Asked(Set(name=name, value=value)))
+
+    def action_judge(self) -> None:
+        text = (
+            "Judge file, or name of a built-in judge. It scores recent and held-out responses first, so that the jump "
+            "can be read; scores before and after are not one series."
+        )
+        self.app.push_screen(AskText(f"another judge for {self.run_name}", text), self._judge)
+
+    def _judge(self, path: str | None) -> None:
+        if path:
+            self.post_message(self.JudgeAsked(path))
+
+    def action_page(self) -> None:
+        self._look(page=(self.look.page + 1) % len(pages(self.state)))
+
+    def action_log_scale(self) -> None:
+        self._look(log=not self.look.log)
+
+    def action_smoothing(self, by: int) -> None:
+        self._look(smoothing=min(len(SMOOTHINGS) - 1, max(0, self.look.smoothing + by)))
+
+    def action_cursor(self, by: int) -> None:
+        if self.state is None or not self.state.step:
+            return
+        at = self.look.cursor
+        self._look(cursor=self.state.step if at is None else min(self._last_step(), max(0, at + by)))
+
+    def _last_step(self) -> int:
+        """The last step of which anything is known; what was changed may hold from the next one on."""
+        if self.state is None:
+            return 0
+        return max(self.state.step, *(mark.step for mark in self.state.markers), 0)
+
+    def action_event(self, by: int) -> None:
+        """Read the next step at which something happened."""
+        if self.state is None:
+            return
+        at = self.look.cursor
+        steps = sorted({mark.step for mark in self.state.markers})
+        here = at if at is not None else self._last_step() + 1
+        beyond = [step for step in steps if (step - here) * by > 0]
+        if beyond:
+            self._look(cursor=beyond[0] if by > 0 else beyond[-1])
+
+    def _look(self, **changes: Any) -> None:
+        self.look = replace(self.look, **changes)
+        self._draw()
 
     def action_sample(self, by: int) -> None:
         self._index += by
         self._show_sample()
 
-    def action_zoom(self) -> None:
-        zoomed = not self.has_class("-zoomed")
-        self.set_class(zoomed, "-zoomed")
-        self._held = self.state if zoomed else None
-        self.query_one("#sample", SampleCard).zoom(zoomed)
+    def action_pin(self) -> None:
+        state = self._held or self.state
+        found = shown(state, self.pins, self._index) if state else None
+        if state is None or found is None:
+            return
+        self.pins = toggle(self.pins, found)
+        # Stay with the sample that was pinned or let go of.
+        at = (shown(state, self.pins, index) for index in range(found.count + 1))
+        self._index = next((s.index for s in at if s and s.sample.prompt == found.sample.prompt), 0)
         self._show_sample()
 
-    def action_log(self) -> None:
-        self.post_message(self.LogAsked())
+    def action_pane(self, by: int) -> None:
+        focused = self.focused.id if self.focused is not None else None
+        at = PANES.index(focused) if focused in PANES else -1
+        target = PANES[(at + by) % len(PANES)]
+        if self._zoomed:
+            self._zoom(target)
+        self.query_one(f"#{target}").focus()
 
-    def action_runs(self) -> None:
-        if self.has_class("-zoomed"):
-            self.action_zoom()
+    def action_zoom(self) -> None:
+        if self._zoomed:
+            self._zoom("")
+            return
+        focused = self.focused.id if self.focused is not None else None
+        self._zoom(focused if focused in PANES else "sample")
+
+    def _zoom(self, pane: str) -> None:
+        self._zoomed = pane
+        samples = pane == "sample"
+        self.set_class(samples, "-zoomed-sample")
+        self.set_class(bool(pane) and not samples, "-zoomed-chart")
+        for id_ in CHART_IDS:
+            self.query_one(f"#{id_}", MetricChart).set_class(id_ == pane, "-big")
+        self._held = self.state if samples else None
+        self.query_one("#sample", SampleCard).zoom(samples)
+        self._show_sample()
+
+    def action_warnings(self) -> None:
+        if self.state is None:
+            return
+        now = [("✗ " if n.severity == "error" else "! ", n.text) for n in notices(self.state, self.facts)]
+        lines: list[Line] = [("Now", ""), *(now or [("  ", "nothing: " + words.health(self.state).text)])]
+        told = [words.log_line(message) for message in self.state.warnings]
+        if told:
+            lines += [("", ""), ("So far", ""), *told]
+        self.app.push_screen(Overlay(f"warnings: {self.run_name}", lines))
+
+    def action_back(self) -> None:
+        if self.look.cursor is not None:
+            self._look(cursor=None)
+        elif self._zoomed:
+            self._zoom("")
+        elif self.has_class("-crashed"):
+            self._box_closed = True
+            self._draw()
         else:
-            self.post_message(self.RunsAsked())
-
-    def action_help(self) -> None:
-        marks = words.marker_help(tuple(self.state.markers)) if self.state else ""
-        self.app.push_screen(Overlay("help: Train", help_lines(self, TRAIN_HELP, marks)))
-
-
-def _figures(state: RunState) -> tuple[int, ...]:
-    # Histories are new objects whenever something was added to them.
-    return id(state.steps), id(state.markers), state.total_steps
+            self.post_message(self.GoAsked("runs"))

@@ -43,6 +43,13 @@ def draw(
     return ["".join(letters[row * width : (row + 1) * width]) for row in range(height)]
 
 
+def place_of(x: int, value: float, width: int, height: int, x_max: int, low: float, high: float) -> tuple[int, int]:
+    """Column and row of the character that one value falls into, as ``draw`` places it on a braille grid."""
+    dots = height * 4
+    row = min(dots - 1, max(0, round((high - value) / (high - low) * (dots - 1))))
+    return column_of(x, width * 2, x_max) // 2, row // 4
+
+
 def column_of(x: int, columns: int, x_max: int) -> int:
     """Column of a step, 0 to ``columns - 1``."""
     return min(columns - 1, max(0, round(x * (columns - 1) / max(1, x_max))))

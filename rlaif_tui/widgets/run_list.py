@@ -26,30 +26,44 @@ class RunRow:
     severity: str = "info"
 
 
-# Heading, width, whether numbers stand at the right.
-COLUMNS: tuple[tuple[str, int, bool], ...] = (
-    ("", 2, False),
-    ("run", 24, False),
-    ("state", 14, False),
-    ("step", 11, True),
-    ("score", 13, True),
-    ("started", 8, True),
-    ("KL", 6, True),
-    ("cost", 8, True),
-    ("model", 22, False),
+# Heading, least width, greatest width, whether numbers stand at the right. What is left over goes to those that grow.
+COLUMNS: tuple[tuple[str, int, int, bool], ...] = (
+    ("", 2, 2, False),
+    ("run", 18, 32, False),
+    ("state", 13, 13, False),
+    ("step", 10, 10, True),
+    ("score", 13, 13, True),
+    ("trend", 8, 8, False),
+    ("KL", 6, 6, True),
+    ("cost", 7, 7, True),
+    ("started", 7, 7, True),
+    ("model", 12, 28, False),
+    ("judge", 11, 28, False),
 )
 _GAP = 1
 
 
-def row_text(cells: Sequence[str], width: int) -> str:
-    """The cells as one line of exactly ``width`` cells; a column that does not fit is left out, and all after it."""
-    line, used = "", 0
-    for cell, (_, wide, right) in zip(cells, COLUMNS, strict=False):
-        if used + wide + _GAP > width:
+def widths(width: int) -> tuple[int, ...]:
+    """Width of each column that fits, from the left; a column that does not is left out, and all after it."""
+    fitting: list[int] = []
+    used = -_GAP
+    for _, least, _, _ in COLUMNS:
+        if used + _GAP + least > width:
             break
-        line += pad(cell, wide, right=right) + " " * _GAP
-        used += wide + _GAP
-    return line + " " * (width - used)
+        used += _GAP + least
+        fitting.append(least)
+    for at in range(len(fitting)):
+        more = min(COLUMNS[at][2] - fitting[at], width - used)
+        fitting[at] += more
+        used += more
+    return tuple(fitting)
+
+
+def row_text(cells: Sequence[str], width: int) -> str:
+    """The cells as one line of exactly ``width`` cells."""
+    room = widths(width)
+    shown = [pad(cell, wide, right=COLUMNS[at][3]) for at, (cell, wide) in enumerate(zip(cells, room, strict=False))]
+    return pad((" " * _GAP).join(shown), width)
 
 
 class RunList(Widget, can_focus=True):
@@ -118,7 +132,7 @@ class RunList(Widget, can_focus=True):
         width, room = self.size.width, max(1, self.size.height - 1)
         self._top = min(max(self._top, self._cursor - room + 1), self._cursor)
         self._top = max(0, min(self._top, len(self._rows) - room))
-        old, lines = self._lines, [(row_text([name for name, _, _ in COLUMNS], width), "runs--head")]
+        old, lines = self._lines, [(row_text([name for name, *_ in COLUMNS], width), "runs--head")]
         for at, row in enumerate(self._rows[self._top : self._top + room], self._top):
             kind = "runs--chosen" if at == self._cursor else "runs--error" if row.severity == "error" else "runs--row"
             lines.append((row_text(row.cells, width), kind))

@@ -18,6 +18,10 @@ class Scale:
     high: float
     ticks: tuple[float, ...]
 
+    def place(self, value: float) -> float:
+        """The value in the units of ``low`` and ``high``."""
+        return value
+
     def label(self, value: float) -> str:
         """The value in at most seven characters, with as many decimals as the step between ticks needs."""
         step = self.ticks[1] - self.ticks[0]
@@ -25,6 +29,40 @@ class Scale:
         decimals += round(step * 10**decimals, 9) != round(step * 10**decimals)  # a step of 2.5 or 0.25
         longest = max(len(f"{tick:.{decimals}f}") for tick in self.ticks)
         return f"{value + 0.0:.{decimals}f}" if longest <= LABEL_WIDTH else _short(value)
+
+
+@dataclass(frozen=True)
+class LogScale(Scale):
+    """A logarithmic axis: ``low``, ``high`` and ``ticks`` are powers of ten; only values above 0 have a place."""
+
+    def place(self, value: float) -> float:
+        return math.log10(value) if value > 0 else math.nan
+
+    def label(self, value: float) -> str:
+        number = 10.0 ** min(value, 308.0)
+        plain = f"{number:.4g}"
+        return plain if len(plain) <= LABEL_WIDTH and "e" not in plain else _short(number)
+
+
+def log_scale_for(values: Sequence[float], most_ticks: int) -> LogScale:
+    """The same for a logarithmic axis of values above 0: decades, or 1, 2 and 5 of each where there are few."""
+    low, high = (min(values), max(values)) if values else (1.0, 10.0)
+    most = max(3, most_ticks)
+    if high < 3 * low:
+        narrow = scale_for(values, most)
+        if narrow.low > 0:
+            bottom, *_ = ticks = tuple(math.log10(tick) for tick in (narrow.low, *narrow.ticks, narrow.high))
+            return LogScale(bottom, ticks[-1], ticks[1:-1])
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    for within in ((1, 2, 5), (1, 3), (1,)):
+        grid = [math.log10(part) + power for power in range(first, last + 1) for part in within]
+        below = [tick for tick in grid if tick <= math.log10(low) + 1e-9]
+        above = [tick for tick in grid if tick >= math.log10(high) - 1e-9]
+        ticks = tuple(tick for tick in grid if below[-1] <= tick <= (above[0] if above else grid[-1]))
+        if 2 <= len(ticks) <= most:
+            return LogScale(ticks[0], ticks[-1], ticks)
+    each = math.ceil((last - first) / (most - 1))
+    return LogScale(float(first), float(last), tuple(float(power) for power in range(first, last + 1, each)))
 
 
 def _short(value: float) -> str:

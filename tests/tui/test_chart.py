@@ -8,10 +8,12 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
+from rlaif_tui.screens.series import smooth, value_at
 from rlaif_tui.widgets.braille import Point, draw
 from rlaif_tui.widgets.canvas import Canvas, changes
-from rlaif_tui.widgets.chart import MetricChart, Plot, paint
-from rlaif_tui.widgets.scale import scale_for
+from rlaif_tui.widgets.chart import MetricChart
+from rlaif_tui.widgets.plot import Plot, paint
+from rlaif_tui.widgets.scale import log_scale_for, scale_for
 
 
 def wander(seed: int, count: int) -> tuple[Point, ...]:
@@ -97,14 +99,14 @@ def test_every_chart_fills_its_size(ascii_only: bool) -> None:
     for seed in range(60):
         width, height = rng.randrange(1, 90), rng.randrange(1, 20)
         marks = ((1, "C"), (40, "C"), (40, "P"), (10**6, "!"))
-        plot = Plot("t" * rng.randrange(60), "up", wander(seed, seed), rng.choice((1, 60, 10**6)), marks)
+        plot = Plot("t" * rng.randrange(60), ("up",), wander(seed, seed), rng.choice((1, 60, 10**6)), marks)
         canvas = paint(plot, width, height, ascii_only=ascii_only)
         assert [len(row) for row in canvas.rows] == [len(kinds) for kinds in canvas.kinds] == [width] * height
         assert not ascii_only or all(row.replace("…", "").isascii() for row in canvas.rows)
 
 
 def test_a_chart_as_it_is_read() -> None:
-    plot = Plot("KL 2.00 nats", "▲ +1", ((0, 0.0), (4, 2.0)), 8, ((4, "C"), (6, "C"), (6, "P")))
+    plot = Plot("KL 2.00 nats", ("▲ +1",), ((0, 0.0), (4, 2.0)), 8, ((4, "C"), (6, "C"), (6, "P")))
     assert paint(plot, 30, 5).rows == (
         "╭─ KL 2.00 nats  ▲ +1 ───────╮",
         "│       2       ⢀⠤⠒⠁         │",
@@ -127,11 +129,11 @@ def applied(old: Canvas, new: Canvas, regions: list[Region]) -> Canvas:
 def test_changed_spans_are_the_whole_change_and_little_more() -> None:
     points = wander(5, 300)
     for count in range(1, 300, 7):
-        old = paint(Plot("a", "", points[:count], 300), 58, 11)
-        new = paint(Plot("ab", "", points[: count + 1], 300, ((count, "C"),)), 58, 11)
+        old = paint(Plot("a", (), points[:count], 300), 58, 11)
+        new = paint(Plot("ab", (), points[: count + 1], 300, ((count, "C"),)), 58, 11)
         assert applied(old, new, changes(old, new)) == new
     assert changes(new, new) == []
-    flat = [Plot("t", "", ((0, 0.0), (1, 1.0), *((k, 0.5) for k in range(2, end))), 299) for end in (150, 156)]
+    flat = [Plot("t", (), ((0, 0.0), (1, 1.0), *((k, 0.5) for k in range(2, end))), 299) for end in (150, 156)]
     spans = changes(paint(flat[0], 58, 11), paint(flat[1], 58, 11))
     assert 1 <= sum(region.width for region in spans) <= 2
 
@@ -157,15 +159,101 @@ async def test_the_widget_redraws_what_changed_and_nothing_else() -> None:
     app = Host()
     async with app.run_test(size=(60, 12)) as pilot:
         chart = app.query_one(Recorder)
-        chart.show(Plot("t", "", points[:60], 100))
+        chart.show(Plot("t", (), points[:60], 100))
         for count in range(61, 80):
             await pilot.pause()
             before, chart.regions = chart.canvas, []
-            chart.show(Plot("t", "", points[:count], 100))
+            chart.show(Plot("t", (), points[:count], 100))
             assert applied(before, chart.canvas, chart.regions) == chart.canvas
             await pilot.pause()
             shown = tuple(strip.text for strip in app.screen._compositor.render_strips())
-            assert shown == chart.canvas.rows == paint(Plot("t", "", points[:count], 100), 60, 12).rows
+            assert shown == chart.canvas.rows == paint(Plot("t", (), points[:count], 100), 60, 12).rows
         chart.regions = []
-        chart.show(Plot("t", "", points[:count], 100))
+        chart.show(Plot("t", (), points[:count], 100))
         assert chart.regions == []
+
+
+@pytest.mark.parametrize(
+    ("values", "most", "labels"),
+    [
+        ([0.5, 80.0], 8, ["0.5", "1", "2", "5", "10", "20", "50", "100"]),
+        ([0.5, 80.0], 5, ["0.1", "1", "10", "100"]),
+        ([0.5, 80.0], 3, ["0.1", "10"]),
+        ([1e-9, 1e9], 3, ["1e-9", "1", "1e9"]),
+        ([4.1, 6.2], 6, ["4", "4.5", "5", "5.5", "6"]),
+        ([5.0], 3, ["4.5", "5", "5.5"]),
+        ([], 3, ["1", "3", "10"]),
+    ],
+)
+def test_log_scales_by_hand(values: list[float], most: int, labels: list[str]) -> None:
+    scale = log_scale_for(values, most)
+    assert [scale.label(tick) for tick in scale.ticks] == labels
+    for value in values:
+        assert scale.low - 1e-9 <= scale.place(value) <= scale.high + 1e-9
+
+
+def test_any_log_scale_holds_its_values_and_a_few_short_labels() -> None:
+    rng = random.Random(7)
+    for _ in range(2000):
+        values = [10 ** rng.uniform(-300, 300) for _ in range(rng.randrange(1, 4))]
+        if rng.random() < 0.5:
+            values = [rng.uniform(1, 9) * 10.0 ** rng.randrange(-9, 9) * rng.uniform(0.9, 4) for _ in values]
+        most = rng.randrange(2, 9)
+        scale = log_scale_for(values, most)
+        assert scale.low < scale.high
+        assert all(scale.low - 1e-9 <= scale.place(value) <= scale.high + 1e-9 for value in values)
+        assert 2 <= len(scale.ticks) <= max(3, most)
+        assert all(len(scale.label(tick)) <= 7 for tick in scale.ticks)
+    assert math.isnan(scale.place(0.0))
+    assert math.isnan(scale.place(-1.0))
+
+
+def test_a_log_axis_makes_a_straight_line_of_what_grows_tenfold() -> None:
+    # 1, 10, 100, 1000 over three decades: the diagonal of a square of dots.
+    plot = Plot("t", (), tuple((k, 10.0**k) for k in range(4)), 3, log=True)
+    canvas = paint(plot, 28, 6)
+    straight = paint(Plot("t", (), tuple((k, float(k)) for k in range(4)), 3), 28, 6)
+    assert [row[10:-1] for row in canvas.rows[1:-1]] == [row[10:-1] for row in straight.rows[1:-1]]
+    gap = paint(Plot("t", (), ((0, 1.0), (1, -5.0), (2, 0.0), (3, 1000.0)), 3, log=True), 28, 6)
+    assert sum(letter not in " " for row in gap.rows[1:-1] for letter in row[10:-1]) == 2, (
+        "what has no logarithm is a gap"
+    )
+
+
+def test_limit_cursor_points_and_a_line_behind_as_they_are_read() -> None:
+    line, behind = ((0, 0.0), (8, 0.0)), ((0, 2.0), (8, 2.0))
+    plot = Plot("KL", (), line, 8, (), behind, ((4, 1.0, "◆"),), limit=3.0, limit_counts=True, cursor=6)
+    canvas = paint(plot, 28, 6)
+    assert canvas.rows[1:-1] == (
+        "│         ┄┄┄┄┄┄┄┄┄┄┄┄┊┄┄┄┄│",
+        "│       2 ⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒│",
+        "│                 ◆   ┊    │",
+        "│       0 ⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀│",
+    )
+    assert [row[10] for row in canvas.kinds[1:-1]] == ["h", "b", "l", "l"]
+    assert canvas.kinds[3][18] == "s"
+    assert canvas.kinds[3][22] == "k"
+    low = Plot("KL", (), line, 8, (), behind, limit=30.0)
+    assert "┄" not in "".join(paint(low, 28, 6).rows), "a limit far away does not flatten the line"
+
+
+def test_lines_that_meet_in_a_cell_keep_both_their_dots() -> None:
+    # Front: the lowest row of dots (0xC0); behind: the third of four (0x24). One row of cells holds both.
+    plot = Plot("t", (), ((0, 0.0), (8, 0.0)), 8, (), ((0, 1.0), (8, 1.0)))
+    canvas = paint(plot, 24, 3)
+    assert set(canvas.rows[1][10:-1]) == {chr(0x2800 + 0xC0 + 0x09)}
+    assert set(canvas.kinds[1][10:-1]) == {"l"}
+
+
+def test_notes_give_way_from_the_right() -> None:
+    plot = Plot("KL 2", ("first", "much too long to stand here", "last"))
+    assert paint(plot, 30, 3).rows[0] == "╭─ KL 2  first  last ────────╮"
+
+
+def test_a_moving_average_by_hand_keeps_its_gaps() -> None:
+    # Weight 0.5: 4; (0.25*4 + 0.5*8) / 0.75 = 20/3; gap; (0.125*4 + 0.25*8 + 0.5*0) / 0.875 = 20/7.
+    points = ((1, 4.0), (2, 8.0), (3, None), (4, 0.0))
+    assert [value for _, value in smooth(points, 0.5)] == [4.0, pytest.approx(20 / 3), None, pytest.approx(20 / 7)]
+    assert value_at(points, None) == 0.0
+    assert value_at(points, 3) is None
+    assert value_at((), None) is None

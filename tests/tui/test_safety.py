@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from test_train_screen import look, press
+from shell_pilot import look, press
 from tui_logs import T0, ending, life, make_run, metrics, ready, screen_text, started, step, write
 
 from core.events import (

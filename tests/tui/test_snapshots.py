@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shell_pilot import look
 from test_runs_screen import five_runs
-from test_train_screen import look
 from textual.pilot import Pilot
 from tui_logs import T0, life, make_run
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.app import App
 
@@ -32,7 +33,7 @@ T0 = 1_750_000_000.0
 
 def metrics(**known: Any) -> StepMetrics:
     """Figures of a step; everything that is not given is unknown or zero."""
-    figures: dict[str, Any] = dict.fromkeys(StepMetrics.__struct_fields__)
+    figures: dict[str, Any] = {f.name: None for f in msgspec.structs.fields(StepMetrics) if f.required}
     figures.update(
         learning_rate=1e-5, kl_coef=0.05, rows=32, failed=0, updates=8, skipped=0, early_stopped=False,
         tokens=1200, cost_usd=0.0, seconds=2.0, phase_seconds={},

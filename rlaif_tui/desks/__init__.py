@@ -1,0 +1,1 @@
+"""What screens need done: files, processes and networks, beside the event loop."""

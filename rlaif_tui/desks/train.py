@@ -1,0 +1,79 @@
+"""What the Train screen needs of a run's directory, and what it may ask of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.commands import SETTINGS, Command, ReplaceJudge
+from core.errors import ConfigError
+from core.run_dir import RunDir
+
+from ..background import in_background
+from ..feed import log_tail
+from ..run_facts import RunFacts
+
+LAST_WORDS = 5
+_LINES_READ = 50
+
+
+class TrainDesk:
+    """Reads what the events of a run do not tell."""
+
+    async def facts(self, run: RunDir) -> RunFacts:
+        """The configuration and the end of the log; what cannot be read is not known."""
+        return await in_background(read_facts, run)
+
+
+def read_facts(run: RunDir) -> RunFacts:
+    """See ``TrainDesk.facts``; blocking."""
+    words = _last_words(run)
+    from core.config_file import load_config
+
+    try:
+        config = load_config(run.config)
+    except ConfigError:  # the worker says what is wrong with it
+        return RunFacts(last_words=words)
+    values = {
+        "kl_coef": config.ppo.kl_coef,
+        "learning_rate": config.ppo.learning_rate,
+        "critic_learning_rate": config.ppo.critic_learning_rate,
+        "judge_cap_usd": config.judge.cap_usd,
+    }
+    return RunFacts(
+        kl_target=config.ppo.kl_target if config.ppo.kl_controller == "adaptive" else None,
+        kl_pause=config.ppo.kl_pause or None,
+        length_limit=config.rollout.max_new_tokens,
+        configured=tuple((name, values[name]) for name in SETTINGS),
+        last_words=words,
+    )
+
+
+def _last_words(run: RunDir) -> tuple[str, ...]:
+    try:
+        lines = log_tail(run.log, _LINES_READ)
+    except OSError:
+        return ()
+    return tuple(line for line in lines if line.strip())[-LAST_WORDS:]
+
+
+async def ask(run: RunDir, command: Command) -> None:
+    """Hand a request to the run. Raises ``RlaifError`` or ``OSError``; the worker answers in the event log."""
+    from core.journal import send
+
+    await in_background(send, run, command)
+
+
+async def replace_judge(run: RunDir, path: str) -> ReplaceJudge:
+    """Check a judge, keep it in the run and ask for it. Raises ``JudgeError`` in one sentence, or ``OSError``."""
+    return await in_background(_replace_judge, run, path)
+
+
+def _replace_judge(run: RunDir, path: str) -> ReplaceJudge:
+    from core.journal import send
+    from core.judge.open import open_spec
+    from core.run_judges import offer_judge
+
+    name = str(Path(path).expanduser()) if path.startswith("~") else path
+    command = offer_judge(run, open_spec(name), f"judge '{path}'")
+    send(run, command)
+    return command
