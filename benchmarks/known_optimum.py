@@ -92,6 +92,7 @@ def settings(seed: int, beta: float, steps: int, changes: dict[str, Any]) -> Run
                 "batch_size": changes.pop("batch_size", BATCH),
                 "max_new_tokens": changes.pop("max_new_tokens", TOKENS),
                 "cap_min": changes.pop("cap_min", 0),
+                "group_size": changes.pop("group_size", 1),
             },
             "ppo": ppo | changes,
             "run": {"steps": steps, "seed": seed, "threads": 1},
@@ -170,7 +171,7 @@ def main() -> None:
     torch.set_num_threads(1)
     pairs = (item.split("=", 1) for item in options.set)
     changes = {k: v if not v.replace(".", "").replace("e-", "").isdigit() else float(v) for k, v in pairs}
-    whole = {"epochs", "mini_batch_size", "batch_size", "cap_min", "max_new_tokens"}
+    whole = {"epochs", "mini_batch_size", "batch_size", "group_size", "cap_min", "max_new_tokens"}
     changes = {k: int(v) if k in whole else v for k, v in changes.items()}
     print(f"beta {options.beta:g}, {options.steps} steps, {changes or 'as written'}; J* {best(options.beta):+.3f}")
     results = []

@@ -84,6 +84,9 @@ class RolloutConfig(_Section):
     """How responses are sampled: exactly from the policy, unless you narrow it."""
 
     batch_size: int = _field(64, "responses per PPO step [B]", "rows", ge=1, le=65536)
+    group_size: int = _field(
+        1, "responses to each prompt of a step [K]; ppo.advantage = rloo or grpo needs 2 or more", "rows", ge=1, le=4096
+    )
     max_new_tokens: int = _field(256, "cap on a response", "tokens", ge=1, le=131072)
     cap_min: int = _field(
         0, "if above 0: each row's cap is drawn uniformly from cap_min..max_new_tokens, both included", "tokens", ge=0
@@ -175,6 +178,9 @@ class PPOConfig(_Section):
     kl_target: float = _field(6.0, "sequence KL the adaptive controller aims at", "nats", gt=0.0)
     kl_horizon: int = _field(10_000, "rows over which the adaptive controller acts", "rows", ge=1)
     kl_pause: float = _field(50.0, "a step with a larger mean sequence KL pauses the run; 0: off", "nats", ge=0.0)
+    advantage: Literal["gae", "rloo", "grpo"] = _field(
+        "gae", "against a critic; or, without one, against the other responses to the same prompt"
+    )
     gamma: float = _field(1.0, "discount per token", ge=0.0, le=1.0)
     gae_lambda: float = _field(0.95, "GAE's lambda; 1.0 for long responses or no critic", ge=0.0, le=1.0)
     whiten_advantages: bool = _field(True, "scale advantages to mean 0 and deviation 1 over the rollout")
@@ -237,6 +243,16 @@ class RunConfig(_Section):
             raise ValueError(
                 f"ppo.mini_batch_size = {self.ppo.mini_batch_size} is above "
                 f"rollout.batch_size = {self.rollout.batch_size}"
+            )
+        if self.rollout.batch_size % self.rollout.group_size:
+            raise ValueError(
+                f"rollout.batch_size = {self.rollout.batch_size} is not a multiple of "
+                f"rollout.group_size = {self.rollout.group_size}"
+            )
+        if self.ppo.advantage != "gae" and (self.rollout.group_size < 2 or self.ppo.critic != "none"):
+            raise ValueError(
+                f"ppo.advantage = '{self.ppo.advantage}' needs rollout.group_size of 2 or more (it is "
+                f"{self.rollout.group_size}) and ppo.critic = 'none' (it is '{self.ppo.critic}')"
             )
         if self.ppo.critic == "none" and self.ppo.critic_warmup_steps > 0:
             raise ValueError(

@@ -44,6 +44,8 @@ class Experience:
     raw_advantage_BT: Tensor
     return_BT: Tensor
     features_BTF: Tensor | None
+    groups: ppo.GroupCounts | None = None
+    """What became of the groups of responses, where advantages are theirs."""
 
     @property
     def rows(self) -> list[int]:
@@ -152,13 +154,19 @@ def make_experience(
     gamma: float,
     lam: float,
     whiten: bool,
+    group: ppo.Group | None = None,
 ) -> Experience:
-    """Token rewards, advantages and returns of a scored batch. ``reward_B`` is None for a row to be left out."""
+    """Token rewards, advantages and returns of a scored batch. ``reward_B`` is None for a row to be left out.
+
+    With ``group`` the advantages are those of the groups: no GAE, no whitening, and the returns are left at 0.
+    """
     device = scored.old_logprob_BT.device
     keep_B = torch.tensor([r is not None for r in reward_B], device=device)
     mask_BT = scored.batch.mask_BT & keep_B[:, None]
     rewards = torch.tensor([r if r is not None else 0.0 for r in reward_B], device=device)
     kl_BT = ppo.token_kl(scored.old_logprob_BT, scored.ref_logprob_BT, mask_BT, kl_estimator)
+    if group is not None:
+        return _of_groups(scored, ppo.group_advantages(rewards - kl_coef * kl_BT.sum(dim=1), mask_BT, group))
     reward_BT = ppo.token_rewards(rewards, kl_BT, mask_BT, kl_coef)
     raw = ppo.gae(reward_BT, scored.value_BT, mask_BT, gamma, lam)
     return Experience(
@@ -170,4 +178,18 @@ def make_experience(
         raw_advantage_BT=raw.advantage_BT,
         return_BT=raw.return_BT,
         features_BTF=scored.features_BTF,
+    )
+
+
+def _of_groups(scored: Scored, found: ppo.GroupAdvantages) -> Experience:
+    return Experience(
+        batch=dataclasses.replace(scored.batch, mask_BT=found.mask_BT),
+        mask_BT=found.mask_BT,
+        old_logprob_BT=scored.old_logprob_BT,
+        value_BT=scored.value_BT,
+        advantage_BT=found.advantage_BT,
+        raw_advantage_BT=found.advantage_BT,
+        return_BT=torch.zeros_like(found.advantage_BT),
+        features_BTF=scored.features_BTF,
+        groups=found.counts,
     )

@@ -81,3 +81,7 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Most responses that were with the judge at once."""
     judge_tokens: int | None = None
     """Tokens in and out, as the provider counts them."""
+    groups_masked: int | None = None
+    """Prompts whose responses were left out, because fewer than two of them have a reward; None without groups."""
+    groups_flat: int | None = None
+    """Prompts whose responses all scored the same, so that they teach nothing; None without groups."""

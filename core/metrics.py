@@ -78,7 +78,7 @@ def step_metrics(
         learning_rate=totals.learning_rate,
         kl_coef=totals.kl_coef,
         rows=len(rows),
-        failed=len(judged) - len(rows),
+        failed=sum(reward is None for reward in rewards),
         updates=stats.updates,
         skipped=stats.skipped,
         early_stopped=stats.early_stopped,
@@ -92,13 +92,18 @@ def step_metrics(
         judge_cached=sum(isinstance(j.result, Verdict) and j.result.cached for j in judged),
         judge_queue=totals.judge_queue,
         judge_tokens=sum(_tokens_of(j.result.usage) for j in judged),
+        groups_masked=experience.groups.masked if experience.groups else None,
+        groups_flat=experience.groups.flat if experience.groups else None,
         seconds=totals.seconds,
         phase_seconds={name: round(value, 4) for name, value in totals.phase_seconds.items()},
     )
 
 
-def measures(scored: Scored, judged: Sequence[JudgedRollout], rewards: Sequence[float | None]) -> list[RolloutMeasures]:
+def measures(
+    scored: Scored, judged: Sequence[JudgedRollout], rewards: Sequence[float | None], experience: Experience
+) -> list[RolloutMeasures]:
     """Reward and KL of each rollout, for the log."""
+    trained = set(experience.rows)
     kl_BT = ppo.token_kl(scored.old_logprob_BT, scored.ref_logprob_BT, scored.batch.mask_BT).cpu()
     found = []
     for row, (item, reward) in enumerate(zip(judged, rewards, strict=True)):
@@ -109,7 +114,7 @@ def measures(scored: Scored, judged: Sequence[JudgedRollout], rewards: Sequence[
                 reward=reward,
                 kl=round(sum(tokens), 5),
                 kl_tokens=tuple(tokens),
-                used=reward is not None,
+                used=row in trained,
             )
         )
     return found

@@ -4,8 +4,8 @@ B = rollouts, T = longest response in tokens; column t is the t-th response toke
 counts and is a prefix of its row; a row left out is False throughout. Everything is float32 (or float64 in tests).
 Outside the mask arrays are set to 0 by selection, never by multiplication: NaN * 0 is NaN.
 
-Papers: PPO arXiv:1707.06347, GAE 1506.02438, RLHF 2009.01325, dual clip 1912.09729; KL estimators after
-Schulman, "Approximating KL Divergence" (2020).
+Papers: PPO arXiv:1707.06347, GAE 1506.02438, RLHF 2009.01325, dual clip 1912.09729, RLOO 2402.14740, GRPO 2402.03300;
+KL estimators after Schulman, "Approximating KL Divergence" (2020).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ KlEstimator = Literal["k1", "k2", "k3", "abs"]
 LOG_RATIO_LIMIT = 20.0
 """exp(20) is 4.9e8: far outside any clip, and finite in float32."""
 WHITEN_EPS = 1e-8
+GROUP_EPS = 1e-4
 KL_ERROR_LIMIT = 0.2
 """The adaptive controller's error is clipped to this (arXiv:1909.08593, section 2.2)."""
 NO_SPREAD = 1e-8
@@ -88,6 +89,65 @@ def gae(reward_BT: Tensor, value_BT: Tensor, mask_BT: Tensor, gamma: float, lam:
         running_B = delta_BT[:, t] + gamma * lam * running_B  # stays 0 while t is beyond the row's end
         advantage_BT[:, t] = running_B
     return Advantages(advantage_BT, select(advantage_BT + values_BT, mask_BT))
+
+
+@dataclass(frozen=True)
+class Group:
+    """How responses to one prompt are compared with each other."""
+
+    kind: Literal["rloo", "grpo"]
+    size: int
+    """Responses to a prompt, K; they are neighbours in the batch."""
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """Groups without anything to learn from."""
+
+    masked: int
+    """Fewer than two responses with a reward: left out."""
+    flat: int
+    """All responses equally good: advantage 0."""
+
+
+@dataclass(frozen=True)
+class GroupAdvantages:
+    """The same advantage on every token of a row (B, T), and the mask (B, T) without the groups left out."""
+
+    advantage_BT: Tensor
+    mask_BT: Tensor
+    counts: GroupCounts
+
+
+def group_advantages(score_B: Tensor, mask_BT: Tensor, group: Group) -> GroupAdvantages:
+    """Advantages of responses against the others to the same prompt; ``score_B`` is reward minus the KL price.
+
+    RLOO (arXiv:2402.14740): S_i minus the mean of the others, K / (K - 1) (S_i - mean S). GRPO (arXiv:2402.03300):
+    (S_i - mean S) / (sigma_S + 1e-4), sigma with Bessel's correction. Statistics are over the group's rows that count.
+    """
+    score_GK = score_B.view(-1, group.size)
+    valid_GK = mask_BT.any(dim=1).view(-1, group.size)
+    count_G1 = valid_GK.sum(dim=1, keepdim=True)
+    enough_G1 = count_G1 >= 2
+    used_GK = valid_GK & enough_G1
+    mean_G1 = select(score_GK, used_GK).sum(dim=1, keepdim=True) / count_G1.clamp(min=1)
+    centred_GK = select(score_GK - mean_G1, used_GK)
+    others_G1 = (count_G1 - 1).clamp(min=1)
+    if group.kind == "rloo":
+        advantage_GK = centred_GK * count_G1 / others_G1
+    else:
+        sigma_G1 = (centred_GK.square().sum(dim=1, keepdim=True) / others_G1).sqrt()
+        advantage_GK = centred_GK / (sigma_G1 + GROUP_EPS)
+    low_G = score_GK.masked_fill(~used_GK, float("inf")).amin(dim=1)
+    high_G = score_GK.masked_fill(~used_GK, float("-inf")).amax(dim=1)
+    flat_G1 = enough_G1 & (high_G - low_G <= NO_SPREAD).unsqueeze(1)
+    advantage_GK = select(advantage_GK, used_GK & ~flat_G1)
+    used_BT = mask_BT & used_GK.reshape(-1, 1)
+    return GroupAdvantages(
+        select(advantage_GK.reshape(-1, 1).expand(mask_BT.shape), used_BT),
+        used_BT,
+        GroupCounts(int((~enough_G1).sum()), int(flat_G1.sum())),
+    )
 
 
 def whiten(advantage_BT: Tensor, mask_BT: Tensor) -> Tensor:

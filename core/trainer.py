@@ -190,7 +190,9 @@ class Trainer:
 
     def _next_rows(self) -> list[PromptRow]:
         order = permutation(len(self._train), self.config.run.seed, self._epoch)
-        return [self._train[i] for i in order[self._cursor : self._cursor + self.config.rollout.batch_size]]
+        rollout = self.config.rollout
+        prompts = order[self._cursor : self._cursor + rollout.batch_size // rollout.group_size]
+        return [self._train[i] for i in prompts for _ in range(rollout.group_size)]
 
     def _score(self, number: int, rollouts: list[Rollout], collector: Collector) -> Generator[Output, None, Scored]:
         """The no-gradient passes, with verdicts collected between micro-batches."""
@@ -227,6 +229,7 @@ class Trainer:
             gamma=config.gamma,
             lam=1.0 if warmup else config.gae_lambda,
             whiten=config.whiten_advantages,
+            group=None if config.advantage == "gae" else ppo.Group(config.advantage, self.config.rollout.group_size),
         )
         yield self.progress.begin("update", number, config.epochs)
         factor = lr_factor(config.schedule, number, self.total_steps, config.warmup_fraction)
@@ -243,7 +246,7 @@ class Trainer:
         self._poor = degraded(judged)
         self._degraded = self._degraded + 1 if self._poor else 0
         cost += watching.cost_usd
-        measured = measures(scored, judged, rewards)
+        measured = measures(scored, judged, rewards, experience)
         self.progress.begin("idle", number)
         seconds = time.monotonic() - started
         self._advance(cost, seconds)
@@ -277,7 +280,7 @@ class Trainer:
         self.cost_usd += cost
         self.seconds += seconds
         self.completed += 1
-        self._cursor += self.config.rollout.batch_size
+        self._cursor += self.config.rollout.batch_size // self.config.rollout.group_size
         if self._cursor >= len(self._train):
             self._epoch, self._cursor = self._epoch + 1, 0
 
