@@ -1,4 +1,4 @@
-"""The bundled demo for five seeds: held-out judge score before and after, seconds, and what it writes.
+"""The bundled demo for five seeds: held-out judge score before and after, blind pairs, seconds, and what it writes.
 
     python benchmarks/demo.py --seeds 0 1 2 3 4 > benchmarks/demo.md
 
@@ -17,7 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from core.compare.record import Finished, Progress, decode
 from core.events import ValidationCompleted
+from core.files import read_lines
 from core.journal import read_events
 from core.run_dir import RunDir
 
@@ -42,6 +44,13 @@ def _run(seed: int, root: Path) -> tuple[dict[str, Any], float]:
     return json.loads(done.stdout), time.monotonic() - started
 
 
+def _seconds(comparison: dict[str, Any]) -> float:
+    """From the end of training to the end of the comparison, start-up of its libraries included."""
+    lines = [decode(raw) for raw in read_lines(Path(comparison["record"]))]
+    began = next(line.time for line in lines if isinstance(line, Progress) and line.what == "loading")
+    return next(line.time for line in lines if isinstance(line, Finished)) - began
+
+
 def _texts(run: RunDir) -> list[tuple[Any, Any]]:
     validations = [e for e in read_events(run.events) if isinstance(e, ValidationCompleted)]
     return list(zip(validations[0].samples, validations[-1].samples, strict=True))[:EXAMPLES]
@@ -60,6 +69,23 @@ def _print(results: list[tuple[int, dict[str, Any], float]], texts: dict[int, li
             f"| {seed} | {v['before']:.2f} | {v['after']:.2f} | {v['difference']:+.2f} "
             f"| [{v['ci95'][0]:+.2f}, {v['ci95'][1]:+.2f}] | {result['seconds']:.0f} | {seconds:.0f} "
             f"| `{result['weights_sha256'][:12]}` |"
+        )
+    print("\n## Blind pairs: base against trained, 64 held-out prompts\n")
+    print(
+        "The same prompts and random numbers for both, other ones than in validation. A win must hold in both orders."
+    )
+    print("The offline judge scores each reply blind and the higher score wins; where caps made two scores equal, the")
+    print(
+        "better mean of criteria. Identical replies tie. Wins are those of the trained model; a tie counts as half.\n"
+    )
+    print("| seed | wins | losses | ties | of decided | win rate | 95% CI | at equal length | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for seed, result, _ in results:
+        c = result["comparison"]
+        decided = c["wins"] / (c["wins"] + c["losses"])
+        print(
+            f"| {seed} | {c['wins']} | {c['losses']} | {c['ties']} | {decided:.1%} | {c['win_rate']:.1%} "
+            f"| [{c['ci95'][0]:.1%}, {c['ci95'][1]:.1%}] | {c['length_controlled_win_rate']:.1%} | {_seconds(c):.1f} |"
         )
     for seed, pairs in texts.items():
         print(f"\n## Seed {seed}: the first held-out prompts\n")

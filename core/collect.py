@@ -10,10 +10,10 @@ import random
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .config import RunConfig
-from .events import Event, JudgeFailed
+from .events import Event, JudgeFailed, MicroBatchHalved
 from .judge.pool import Pool
 from .outage import Outage
 from .policy import Policy
@@ -53,7 +53,9 @@ class Collector:
         progress: Progress,
         number: int,
         rows: list[PromptRow],
+        decode_batch: int = 0,
     ) -> None:
+        """``decode_batch``: rows that are sampled together, where memory has run out before; 0: as configured."""
         self._policy = policy
         self._judge = judge
         self._config = config
@@ -64,6 +66,8 @@ class Collector:
         self._pending: dict[str, Future[JudgeResult]] = {}
         self._results: dict[str, JudgeResult] = {}
         self._said: set[str] = set()
+        self._halvings: list[int] = []
+        self.decode_batch = decode_batch
         self.retried_usd = 0.0
         """What the recorded failures cost that are asked again: spent, though their place is taken by new results."""
 
@@ -79,10 +83,17 @@ class Collector:
                     self._rollouts[done.row] = rollout
                     self._submit(rollout)
                     yield rollout
+                yield from self._told_of_memory()
                 yield from self.verdicts()
                 yield from self._progress.report(count)
         self._judge.flush()
         return [self._rollouts[row] for row in range(len(self._rows))]
+
+    def _told_of_memory(self) -> Iterator[Output]:
+        for rows in self._halvings:
+            self.decode_batch = rows
+            yield MicroBatchHalved(step=self._number, micro_batch_size=rows, where="generation")
+        self._halvings.clear()
 
     def verdicts(self) -> Iterator[Output]:
         """Verdicts that have arrived since the last call."""
@@ -146,7 +157,10 @@ class Collector:
         draw = random.Random(f"{seed}/caps/{self._number}")
         caps = [draw.randint(low, settings.max_new_tokens) for _ in self._rows]
         seeds = [derive_seed(seed, "rollout", self._number, row) for row in range(len(self._rows))]
-        return generate(self._policy, [r.ids for r in self._rows], caps, seeds, sampling_of(self._config))
+        sampling = sampling_of(self._config)
+        if self.decode_batch:
+            sampling = replace(sampling, decode_batch=self.decode_batch)
+        return generate(self._policy, [r.ids for r in self._rows], caps, seeds, sampling, self._halvings.append)
 
 
 def sampling_of(config: RunConfig) -> Sampling:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .commands import Command, CommandError, ReplaceJudge, Resume, Set, Stop, name_of
+from .commands import CancelGenerate, Command, CommandError, ReplaceJudge, Resume, Set, Stop, name_of
 from .events import CommandRejected, Event
 from .journal import CommandReader, Received
 from .run_dir import RunDir
@@ -77,6 +77,14 @@ class CommandQueue:
         for received in list(self._waiting):
             command = received.command
             if isinstance(command, Resume) and not self._is_stale(received) and command.id not in self.answered:
+                self._waiting.remove(received)
+                yield command
+
+    def take_cancels(self, of: str) -> Iterator[CancelGenerate]:
+        """Requests to stop answering the command of this id, out of their turn: it is being answered."""
+        for received in list(self._waiting):
+            command = received.command
+            if isinstance(command, CancelGenerate) and command.command_id == of and command.id not in self.answered:
                 self._waiting.remove(received)
                 yield command
 

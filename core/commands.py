@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from .errors import RlaifError
+from .types import Message
 
 MAX_LINE_BYTES = 64 * 1024
 Setting = Literal["kl_coef", "learning_rate", "critic_learning_rate", "judge_cap_usd"]
@@ -53,7 +54,32 @@ class ReplaceJudge(_Command, frozen=True, kw_only=True, tag="replace_judge"):
     """Name of that file without its ending: the judge's version."""
 
 
-Command = Pause | Resume | Stop | CheckpointNow | Set | ReplaceJudge
+class Draw(msgspec.Struct, frozen=True, kw_only=True):
+    """How replies to one prompt are drawn: the same for every model that is asked."""
+
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    temperature: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 1.0
+    """0: the likeliest token each time."""
+    top_p: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
+    top_k: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    """0: off."""
+    max_new_tokens: Annotated[int, msgspec.Meta(ge=1, le=131_072)] = 256
+
+
+class Generate(_Command, frozen=True, kw_only=True, tag="generate"):
+    """Answer a chat between two steps, as the model is and as it was; the texts go into a file of the run."""
+
+    messages: tuple[Message, ...]
+    draw: Draw
+
+
+class CancelGenerate(_Command, frozen=True, kw_only=True, tag="cancel_generate"):
+    """Stop the answer to a ``Generate``, or do not begin it."""
+
+    command_id: str
+
+
+Command = Pause | Resume | Stop | CheckpointNow | Set | ReplaceJudge | Generate | CancelGenerate
 
 _decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 

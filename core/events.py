@@ -14,6 +14,7 @@ from .errors import RlaifError
 from .figures import Sample as Sample
 from .figures import StepMetrics as StepMetrics
 from .figures import finite as finite
+from .gpu import GpuFigures
 
 Phase = Literal["load", "validate", "generate", "judge", "score", "update", "checkpoint", "idle"]
 SCHEMA_VERSION = 1
@@ -69,6 +70,8 @@ class Heartbeat(_Event, frozen=True, kw_only=True, tag="heartbeat"):
     total: int = 0
     rss_mb: float | None = None
     gpu_memory_mb: float | None = None
+    gpus: tuple[GpuFigures, ...] = ()
+    """The GPUs that the worker computes on, as their driver tells it; viewers on another machine see only this."""
 
 
 class JudgeFailed(_Event, frozen=True, kw_only=True, tag="judge_failed"):
@@ -240,12 +243,20 @@ class JudgeReplaced(_Event, frozen=True, kw_only=True, tag="judge_replaced"):
 
 
 class Advice(_Event, frozen=True, kw_only=True, tag="advice"):
-    """Something a person should know, with what to do."""
+    """Something a person should know, with what to do: written when it begins and, ``ended``, when it is over."""
 
     step: int
     code: str
+    """Rule of ``core.advisor`` that found it, or another name."""
     message: str
     severity: Literal["info", "warning", "error"] = "warning"
+    ended: bool = False
+    what: str = ""
+    evidence: str = ""
+    cause: str = ""
+    action: str = ""
+    key: str = ""
+    command: str = ""
 
 
 class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):

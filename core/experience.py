@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import ppo
 from .batch import TokenBatch, even_parts, make_batch, micro_batches
-from .memory import is_out_of_memory, release_memory
+from .memory import is_out_of_memory, nothing_left, release_memory
 from .policy import Policy
 from .types import Rollout
 
@@ -93,6 +93,8 @@ class Scorer:
         shape, device = batch.mask_BT.shape, policy.device
         self._old, self._ref, self._entropy, self._value = (torch.zeros(shape, device=device) for _ in range(4))
         self._features: Tensor | None = None
+        self.halved_to: int | None = None
+        """Rows at a time that fitted, once memory has run out."""
 
     @torch.no_grad()
     def _score(self, rows: list[int]) -> None:
@@ -120,7 +122,10 @@ class Scorer:
         self._features[index_B, : features_BTF.shape[1]] = features_BTF.to(self._features.dtype)
 
     def __iter__(self) -> Iterator[int]:
-        """Yields the number of rows done so far. Where memory runs out the rows are done in halves."""
+        """Yields the number of rows done so far. Where memory runs out the rows are done in halves.
+
+        Raises ``TrainingError`` where not even one row fits.
+        """
         done, waiting = 0, list(reversed(self._parts))
         while waiting:
             rows = waiting.pop()
@@ -129,14 +134,17 @@ class Scorer:
                 yield done
             else:
                 release_memory()
-                waiting.extend(reversed(even_parts(rows, -(-len(rows) // 2))))
+                self.halved_to = -(-len(rows) // 2)
+                waiting = [part for rest in (*waiting, rows) for part in reversed(even_parts(rest, self.halved_to))]
 
     def _fits(self, rows: list[int]) -> bool:
         try:
             self._score(rows)
         except RuntimeError as error:
-            if not is_out_of_memory(error) or len(rows) == 1:
+            if not is_out_of_memory(error):
                 raise
+            if len(rows) == 1:
+                raise nothing_left(error) from error
             return False
         return True
 

@@ -23,6 +23,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     finish: str
     kl: float | None = None
+    prompt_id: str = ""
+    """Id of the prompt in the run's data; empty in logs of older versions."""
 
 
 class StepMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,3 +87,12 @@ class StepMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts whose responses were left out, because fewer than two of them have a reward; None without groups."""
     groups_flat: int | None = None
     """Prompts whose responses all scored the same, so that they teach nothing; None without groups."""
+    kl_seq_error: float | None = None
+    """Standard error of ``kl_seq`` over the rows, nats."""
+    response_length_p50: float | None = None
+    length_score_corr: float | None = None
+    """Pearson's correlation of length in tokens and score within the step: how far length alone buys score."""
+    repeated: float | None = None
+    """Share of a response's 4-grams of tokens that it holds twice, mean over responses (``core.repetition``)."""
+    alike: float | None = None
+    """Share of 4-grams that responses to different prompts have in common."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .events import Heartbeat, Phase
+from .gpu import GpuReader, own_uuids
 from .journal import EventLog
 
 SILENCE_S = 5.0
@@ -39,12 +41,12 @@ class HeartbeatThread:
         self._thread.join()
 
     def _beat(self) -> None:
-        wait = self._silence_s
+        wait, reader = self._silence_s, GpuReader()
         while not self._closed.wait(wait):
             silent = time.monotonic() - self._events.last_write
             wait = max(0.05, self._silence_s - silent)
             if silent >= self._silence_s:
-                now = self._activity()
+                now, uuids = self._activity(), own_uuids()
                 beat = Heartbeat(
                     step=now.step,
                     phase=now.phase,
@@ -52,6 +54,7 @@ class HeartbeatThread:
                     total=now.total,
                     rss_mb=rss_mb(),
                     gpu_memory_mb=gpu_memory_mb(),
+                    gpus=reader.read(os.getpid(), uuids=uuids) if uuids else (),
                 )
                 with contextlib.suppress(OSError):  # a full disk is the main thread's to tell
                     self._events.write(beat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .advice import Told
 from .events import (
     CommandApplied,
     CommandRejected,
@@ -72,6 +73,8 @@ class History:
     answered: set[str] = field(default_factory=set)
     """Ids of commands that were applied or rejected."""
     timeline: Timeline = field(default_factory=Timeline)
+    told: Told = field(default_factory=Told)
+    """What advice rests on, and what was advised."""
     rollbacks: list[int] = field(default_factory=list)
     """Steps from which training was rolled back."""
 
@@ -85,6 +88,7 @@ def read_history(run: RunDir) -> History:
     """Fold the event log of a run; an empty history for a run that never started."""
     history, reader = History(), EventReader(run.events)
     for event in reader.scan():
+        history.told.read(event)
         match event:
             case RunStarted():
                 history.started, history.finished = True, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor
 from . import ppo
 from .events import Sample, StepMetrics, finite
 from .experience import Experience, Scored
+from .repetition import alike, repeated
 from .types import JudgedRollout, JudgeFailure, RolloutMeasures, Usage, Verdict
 from .update import UpdateStats
 
@@ -45,7 +47,8 @@ def step_metrics(
     rows = experience.rows
     kl_seq = _mean(kl_BT.sum(dim=1)[rows].tolist())
     scores = [j.result.score for j in judged if isinstance(j.result, Verdict)]
-    lengths = [len(j.rollout.response_tokens) for j in judged]
+    responses = [j.rollout.response_tokens for j in judged]
+    lengths = [len(tokens) for tokens in responses]
     latencies = sorted(j.result.latency_s for j in judged)
     cut = sum(j.rollout.finish == "length" for j in judged) / len(judged)
     tokens = stats.tokens or 1.0
@@ -94,6 +97,11 @@ def step_metrics(
         judge_tokens=sum(_tokens_of(j.result.usage) for j in judged),
         groups_masked=experience.groups.masked if experience.groups else None,
         groups_flat=experience.groups.flat if experience.groups else None,
+        kl_seq_error=_standard_error(kl_BT.sum(dim=1)[rows].tolist()),
+        response_length_p50=float(statistics.median(lengths)),
+        length_score_corr=_length_score(judged),
+        repeated=repeated(responses),
+        alike=alike(responses, [j.rollout.prompt.id for j in judged]),
         seconds=totals.seconds,
         phase_seconds={name: round(value, 4) for name, value in totals.phase_seconds.items()},
     )
@@ -132,6 +140,7 @@ def sample_of(item: JudgedRollout, kl: float | None = None) -> Sample:
         tokens=len(rollout.response_tokens),
         finish=rollout.finish,
         kl=kl,
+        prompt_id=rollout.prompt.id,
     )
 
 
@@ -157,6 +166,19 @@ def _tokens_of(usage: Usage | None) -> int:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    if len(values) < 2 or not all(math.isfinite(value) for value in values):
+        return None
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _length_score(judged: Sequence[JudgedRollout]) -> float | None:
+    scored = [(len(j.rollout.response_tokens), j.result.score) for j in judged if isinstance(j.result, Verdict)]
+    if len(scored) < 3 or any(len(set(side)) < 2 for side in zip(*scored, strict=True)):
+        return None
+    return finite(statistics.correlation([float(n) for n, _ in scored], [score for _, score in scored]))
 
 
 def _token_mean(values_BT: Tensor, mask_BT: Tensor) -> float | None:

@@ -1,20 +1,13 @@
 """``ratings.jsonl``: what people say of a run's responses, 0 to 10, kept in the run directory.
 
-Many writers, nobody owns the file: each rating is one ``os.write`` of one whole line ``{"crc":C,...}``, where C is the
-CRC-32 of the object without that key, so ratings count with no worker alive. Of several ratings by one person for one
+Lines as ``core.mark_log`` writes them, so ratings count with no worker alive. Of several ratings by one person for one
 response the last one holds, and a last one without a score takes the others back.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import getpass
 import hashlib
-import os
-import re
 import time
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .errors import RunDirError
-from .events import encode
-from .files import read_lines
+from . import mark_log
+from .mark_log import person as person
 from .run_dir import RunDir
 from .types import SCORE_HIGH, SCORE_LOW
 
 if TYPE_CHECKING:
     from .judge.workbench.resampling import Figure
-
-MAX_LINE_BYTES = 64 * 1024
-_PREFIX = re.compile(rb'^\{"crc":(\d{1,10}),')
 
 
 class Rating(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +35,26 @@ class Rating(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     text: str = ""
     """``fingerprint`` of the response that was rated: after a rollback its id may belong to another one."""
+    judge: float | None = None
+    """What the run's judge gave it, 0 to 10, where no file of rollouts has it, as of a reply of the playground."""
+    judge_version: str = ""
+    """Of the judge that gave it, for the same replies."""
+    step: int | None = None
+    """Of the run's policy that wrote it, for the same replies; None if another model did."""
+    prompt_id: str = ""
     time: float = msgspec.field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a rated reply comes from that is in no file of rollouts, and what the run's judge gave it."""
+
+    judge: float | None
+    """None as long as it has not scored the reply: the rating counts once it is given again with the score."""
+    step: int | None
+    """Of the run's policy that wrote it, 0 for the base; None if another model did."""
+    prompt_id: str
+    judge_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,61 +85,37 @@ def fingerprint(response: str) -> str:
     return hashlib.sha256(response.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def person() -> str:
-    """The user of this process: one person, whichever terminal they sit at."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
 def rate(
-    run: RunDir, rollout_id: str, score: float | None, by: str | None = None, note: str = "", *, text: str = ""
+    run: RunDir,
+    rollout_id: str,
+    score: float | None,
+    by: str | None = None,
+    note: str = "",
+    *,
+    text: str = "",
+    origin: Origin | None = None,
 ) -> Rating:
     """Append one rating, durable when this returns; None takes back. Raises ``RunDirError``, then nothing was written.
 
-    ``ValueError`` for a score outside 0..10. ``text``: the ``fingerprint`` of the response.
+    ``ValueError`` for a score outside 0..10. ``text``: the ``fingerprint`` of the response. ``origin``: of a reply that
+    is no rollout, such as one of the playground or of a comparison; its id is then of the caller's making, ``play:7``.
     """
     if score is not None and not SCORE_LOW <= score <= SCORE_HIGH:  # NaN fails this too
         raise ValueError(f"a rating of {score} is outside {SCORE_LOW:g}..{SCORE_HIGH:g}")
-    rating = Rating(rollout_id=rollout_id, score=score, by=person() if by is None else by, note=note, text=text)
-    body = encode(rating)[1:]
-    line = b'{"crc":%d,' % zlib.crc32(body) + body + b"\n"
-    if len(line) > MAX_LINE_BYTES:
-        raise RunDirError(f"rating of {len(line)} bytes; at most {MAX_LINE_BYTES} can be kept: shorten the note")
-    path = ratings_file(run)
-    try:
-        _append(path, line)
-    except OSError as error:
-        raise RunDirError(f"cannot write to {path}: {error.strerror}; the rating is not kept") from error
+    whence = {} if origin is None else vars(origin)
+    rating = Rating(
+        rollout_id=rollout_id, score=score, by=person() if by is None else by, note=note, text=text, **whence
+    )
+    mark_log.append(ratings_file(run), rating, "rating")
     return rating
-
-
-def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":  # another writer died in the middle of its line
-            line = b"\n" + line
-        try:
-            if os.write(descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, size)
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def load_ratings(run: RunDir) -> Ratings:
     """Everything that stands, and how many lines could not be read; nothing for a missing file. Raises ``OSError``."""
     standing: dict[tuple[str, str], Rating] = {}
     damaged = 0
-    for raw in read_lines(ratings_file(run)):
-        rating = _decode(raw)
-        if rating is None:
+    for rating in mark_log.read(ratings_file(run), Rating):
+        if rating is None or not _on_the_scale(rating):
             damaged += 1
             continue
         key = rating.rollout_id, rating.by
@@ -154,15 +138,5 @@ def agreement(rated: Iterable[tuple[float, float, str]]) -> Figure:
     return spearman([row[1] for row in rows], [row[0] for row in rows], [row[2] for row in rows])
 
 
-_decoder: msgspec.json.Decoder[Rating] = msgspec.json.Decoder(Rating)
-
-
-def _decode(raw: bytes) -> Rating | None:
-    match = _PREFIX.match(raw)
-    if match is None or zlib.crc32(raw[match.end() :]) != int(match[1]):
-        return None
-    try:
-        rating = _decoder.decode(b"{" + raw[match.end() :])
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
-        return None
-    return rating if rating.score is None or SCORE_LOW <= rating.score <= SCORE_HIGH else None
+def _on_the_scale(rating: Rating) -> bool:
+    return rating.score is None or SCORE_LOW <= rating.score <= SCORE_HIGH

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .advice import AdviceWriter
 from .errors import RunDirError
 from .events import Event, Paused, Resumed
 from .files import DISK_FULL, write_synced
@@ -30,9 +31,15 @@ class Recorder:
     """
 
     def __init__(
-        self, run: RunDir, events: EventLog, give_up: Callable[[], bool] = lambda: False, retry_s: float = RETRY_S
+        self,
+        run: RunDir,
+        events: EventLog,
+        give_up: Callable[[], bool] = lambda: False,
+        retry_s: float = RETRY_S,
+        advice: AdviceWriter | None = None,
     ) -> None:
         self._run, self._events, self.give_up, self._retry_s = run, events, give_up, retry_s
+        self._advice = advice
         self.step = 0
         """Steps completed, for the events that tell of a full disk."""
         self._rollouts: RolloutLog | None = None
@@ -58,7 +65,12 @@ class Recorder:
             rollouts = self._rollouts
             self.patiently(lambda: rollouts.append(output))
         else:
-            self.patiently(lambda: self._events.write(output))
+            self._write_event(output)
+            for advice in self._advice.after(output) if self._advice else ():
+                self._write_event(advice)
+
+    def _write_event(self, event: Event) -> None:
+        self.patiently(lambda: self._events.write(event))
 
     def sync(self) -> None:
         """Make all that was recorded durable."""

@@ -8,16 +8,17 @@ row's tokens depend neither on which rows have finished nor on when anything was
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .batch import even_parts
-from .logprobs import scaled_logits
-from .memory import is_out_of_memory, release_memory
+from .logprobs import HeadOptions, scaled_logits
+from .memory import is_out_of_memory, nothing_left, release_memory
+from .model import Tokenizer
 from .policy import Policy
 from .types import Finish
 
@@ -58,12 +59,18 @@ def uniform_rows(seeds: Sequence[int], width: int) -> Tensor:
 
 
 def generate(
-    policy: Policy, prompts: Sequence[Sequence[int]], caps: Sequence[int], seeds: Sequence[int], sampling: Sampling
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    caps: Sequence[int],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    halved: Callable[[int], object] | None = None,
 ) -> Iterator[Finished]:
     """Sample one response per prompt, each yielded as soon as it ends; row numbers index ``prompts``.
 
     Every row yields at least one token (perhaps only EOS) and at most its cap. Rows of like prompt length decode
-    together, fewer at once if memory runs out. The caller may do as it likes between two yields, but must not train.
+    together, fewer at once if memory runs out, which ``halved`` is told. The caller may do as it likes between two
+    yields, but must not train. Raises ``TrainingError`` where not even one row fits.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     waiting = list(reversed(even_parts(order, sampling.decode_batch or max(1, len(order)))))
@@ -74,12 +81,18 @@ def generate(
                 ended.add(done.row)
                 yield done
         except RuntimeError as error:
-            if not is_out_of_memory(error) or len(rows) == 1:
+            if not is_out_of_memory(error):
                 raise
-        # Empty unless memory ran out: then what has not ended is sampled again, from the same numbers, in halves.
+            if len(rows) == 1:
+                raise nothing_left(error) from error
+        # Empty unless memory ran out: then what has not ended is sampled again, from the same numbers, in halves. What
+        # waits would not fit either.
         if left := [r for r in rows if r not in ended]:
             release_memory()
-            waiting.extend(reversed(even_parts(left, -(-len(rows) // 2))))
+            size = -(-len(rows) // 2)
+            if halved is not None:
+                halved(size)
+            waiting = [part for rest in (*waiting, left) for part in reversed(even_parts(rest, size))]
 
 
 def _decode(
@@ -92,7 +105,7 @@ def _decode(
 ) -> Iterator[Finished]:
     width = max(caps[r] for r in rows)
     noise_BC = uniform_rows([seeds[r] for r in rows], width).to(policy.device)
-    state = _Decoder(policy, [prompts[r] for r in rows], width)
+    state = Decoder(policy, [prompts[r] for r in rows], width)
     tokens: list[list[int]] = [[] for _ in rows]
     live = set(range(len(rows)))
     column = 0
@@ -116,10 +129,29 @@ def _decode(
         yield from ended
 
 
-class _Decoder:
+class Sampled(Protocol):
+    """What is read of a model that is sampled from, such as a ``Policy``; its weights must be in force meanwhile."""
+
+    @property
+    def model(self) -> nn.Module: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def trunk(self) -> nn.Module: ...
+    @property
+    def head(self) -> nn.Module: ...
+    @property
+    def options(self) -> HeadOptions: ...
+    @property
+    def min_new_tokens(self) -> int: ...
+
+
+class Decoder:
     """The KV cache and what belongs to it; rows can be dropped from the batch."""
 
-    def __init__(self, policy: Policy, prompts: Sequence[Sequence[int]], width: int) -> None:
+    def __init__(self, policy: Sampled, prompts: Sequence[Sequence[int]], width: int) -> None:
         from transformers import DynamicCache
 
         self._policy = policy

@@ -67,12 +67,16 @@ def keep_judges(run: RunDir, judges: Judges) -> None:
 
 
 def keep_version(run: RunDir, version: str, spec: JudgeSpec) -> Path:
-    """Every judge version that a run used stays with it, so that a score can be read years later."""
+    """Every judge version that a run used stays with it, with what is known of its worth, so that a score can be read
+    years later.
+    """
     from .judge.spec_file import dump_spec
+    from .judge.workbench.kept import copy_calibration
 
     path = run.judges / f"{version}.toml"
     if not path.exists():
         write_atomic(path, dump_spec(spec).encode())
+    copy_calibration(run.judges, version)
     return path
 
 

@@ -14,10 +14,23 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from . import checkpoint
 from .command_queue import CommandQueue
-from .commands import SETTINGS, CheckpointNow, Command, Pause, ReplaceJudge, Resume, Set, Stop, name_of
+from .commands import (
+    SETTINGS,
+    CancelGenerate,
+    CheckpointNow,
+    Command,
+    Generate,
+    Pause,
+    ReplaceJudge,
+    Resume,
+    Set,
+    Stop,
+    name_of,
+)
 from .config import RunSettings
-from .errors import JudgeError, RunDirError
+from .errors import JudgeError, RlaifError, RunDirError
 from .events import (
+    Advice,
     CommandApplied,
     JudgeReplaced,
     Paused,
@@ -56,6 +69,8 @@ class Surroundings:
     """Puts a snapshot into the trainer."""
     replace_judge: Callable[[str, Callable[[], bool]], JudgeReplaced]
     """Puts the judge of a version into the trainer; asks meanwhile whether to stop."""
+    generate: Callable[[Generate, int, Callable[[], bool]], str]
+    """Answers a chat after so many steps, and asks meanwhile whether to stop; returns what it did, in words."""
     interrupted: Callable[[], bool]
     """Whether a signal asked the worker to end."""
 
@@ -73,6 +88,7 @@ class Session:
         self._saver, self._write = around.saver, around.recorder.write
         self._recorder.give_up = self._asked_to_stop
         self._stop_applied = self._paused = False
+        self._warned: set[str] = set()
         self._attempt = trainer.completed
         self._judge = around.history.timeline.judge_before(trainer.completed + 1)
 
@@ -114,6 +130,14 @@ class Session:
         self._attempt = self._trainer.completed + 1
         log = self._recorder.patiently(lambda: RolloutLog(self._run.rollouts(self._attempt)))
         self._drive(self._trainer.step(log.recorded.rows()), log)
+        self._tell_warnings()
+
+    def _tell_warnings(self) -> None:
+        """Note once what a judge says went wrong beside its judging, such as a cache that cannot be written."""
+        for text in getattr(self._trainer.judge.judge, "warnings", ()):
+            if text not in self._warned:
+                self._warned.add(text)
+                self._write(Advice(step=self._trainer.completed, code="judge_cache", message=text))
 
     def _validate_if_due(self) -> None:
         trainer, every = self._trainer, self._around.settings.validate_every
@@ -234,6 +258,10 @@ class Session:
                 self._applied(command, f"step {step} is saved")
             case ReplaceJudge():
                 self._replace(command)
+            case Generate():
+                self._generate(command)
+            case CancelGenerate():
+                self._commands.reject(command, "that prompt is not being answered")
             case Set(name=name, value=value):
                 try:
                     self._change(name, value, command.id, command.by)
@@ -256,6 +284,24 @@ class Session:
                 command_id=command.id, name="replace_judge", step=event.step, detail=command.version, by=command.by
             )
         )
+
+    def _generate(self, command: Generate) -> None:
+        """Let somebody try the model. It leaves no trace in training, and is never done again after a resume."""
+        if self._asked_to_stop():
+            return self._commands.reject(command, "the worker is stopping")
+
+        def cancelled() -> bool:
+            stopping = self._asked_to_stop()
+            cancels = list(self._commands.take_cancels(command.id))
+            for cancel in cancels:
+                self._applied(cancel)
+            return stopping or bool(cancels)
+
+        try:
+            detail = self._around.generate(command, self._trainer.completed, cancelled)
+        except RlaifError as error:
+            return self._commands.reject(command, str(error))
+        return self._applied(command, detail)
 
     def _again(self, version: str) -> None:
         """Steps that are done again after a resume meet the judge that they had."""

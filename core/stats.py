@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from .judge.workbench.resampling import unwarned
 
 RESAMPLES = 2000
 
@@ -32,8 +33,7 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> MeanCI | None:
     mean = float(data.mean())
     if len(data) < 2 or float(np.ptp(data)) == 0.0:
         return MeanCI(mean, mean, mean)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scipy warns of degenerate resamples, which the percentile method bears
+    with unwarned():  # scipy warns of degenerate resamples, which the percentile method bears
         result = bootstrap(
             (data,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
         )

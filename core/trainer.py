@@ -8,7 +8,6 @@ controller; figures. Live changes, pauses and stops act between steps.
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from . import ppo
 from .collect import Collector, PromptRow
 from .collect import Output as Output
 from .config import RunConfig
-from .events import Advice, Event, Phase, SamplesShown, StepCompleted, ValidationCompleted
+from .events import MicroBatchHalved, Phase, SamplesShown, StepCompleted, ValidationCompleted
 from .experience import Experience, Scored, Scorer, batch_of, make_experience
 from .judge.pool import Pool
 from .metrics import StepTotals, chosen_samples, measures, step_metrics
@@ -34,9 +33,6 @@ from .update import Updater
 from .validation import Validator
 from .watch import StepWatch, Watch
 
-KL_BUG_BELOW = -1.0
-"""Mean sequence KL, nats: exact sampling gives less only by chance; a sampler or mask bug gives it always."""
-KL_WARN_ABOVE = 25.0
 BAD_UPDATES_IN_A_ROW = 3
 LIVE_LIMITS: dict[str, tuple[float, float]] = {
     "kl_coef": (0.0, 100.0),
@@ -100,6 +96,8 @@ class Trainer:
         self._cursor = 0
         self._moments = ppo.RunningMoments()
         self._degraded = 0
+        self._decode_batch = 0
+        """Rows that are sampled together since memory ran out; 0: as configured."""
         self._poor = ""
 
     @property
@@ -160,7 +158,9 @@ class Trainer:
         self.progress.restart()
         self.judge.reset()
         self.judge.waiting_peak = 0
-        collector = Collector(self.policy, self.judge, self.config, self.progress, number, self._next_rows())
+        collector = Collector(
+            self.policy, self.judge, self.config, self.progress, number, self._next_rows(), self._decode_batch
+        )
         watching = self.watch.over(number, self.judge)
         with contextlib.closing(watching):
             yield from self._step(number, collector, watching, recorded, started)
@@ -176,6 +176,7 @@ class Trainer:
         with contextlib.closing(collector):
             rollouts = yield from collector.sample(recorded)
             watching.begin(rollouts)
+            self._decode_batch = collector.decode_batch
             scored = yield from self._score(number, rollouts, collector)
             waited = yield from collector.wait()
             judged = collector.judged()
@@ -201,6 +202,9 @@ class Trainer:
         for done in scorer:
             yield from collector.verdicts()
             yield from self.progress.report(done)
+        if scorer.halved_to is not None:  # an update, which needs more, would not fit either
+            self.updater.micro_batch_size = scorer.halved_to
+            yield MicroBatchHalved(step=number, micro_batch_size=scorer.halved_to, where="scoring")
         return scorer.result
 
     def _too_many_failures(self, judged: list[JudgedRollout]) -> Demand | None:
@@ -256,7 +260,6 @@ class Trainer:
         yield from measured
         yield SamplesShown(step=number, samples=chosen_samples(judged, measured, self.config.run.samples_per_step))
         yield StepCompleted(step=number, metrics=metrics, cost_total_usd=self.cost_usd, warmup=warmup)
-        yield from self._advice(number, [m.kl for m in measured if m.used])
 
     def _rewards(self, judged: list[JudgedRollout]) -> list[float | None]:
         """Terminal rewards through the reward pipeline; rows without one stay None and out of its statistics."""
@@ -313,26 +316,6 @@ class Trainer:
             self.demand = Demand("pause", self.watch.reason)
         self.watch.reason = ""
 
-    def _advice(self, number: int, kl_rows: list[float]) -> Iterator[Event]:
-        if len(kl_rows) < 2:
-            return
-        kl_seq = statistics.fmean(kl_rows)
-        error = statistics.stdev(kl_rows) / len(kl_rows) ** 0.5
-        # A few rows can be below by chance; three standard errors under zero are not chance.
-        if kl_seq < KL_BUG_BELOW and kl_seq + 3 * error < 0:
-            yield Advice(
-                step=number,
-                code="negative_kl",
-                severity="error",
-                message=f"KL is {kl_seq:.2f} nats: sampler and trainer disagree (top_p, top_k or a mask)",
-            )
-        elif kl_seq > KL_WARN_ABOVE:
-            yield Advice(
-                step=number,
-                code="high_kl",
-                message=f"KL is {kl_seq:.1f} nats per response: raise kl_coef (now {self._settings['kl_coef']:g})",
-            )
-
     def validate(self) -> Iterator[Output]:
         """Score the held-out prompts; ends with ``ValidationCompleted``, paired with the run's first one.
 
@@ -362,6 +345,7 @@ class Trainer:
             "cost_usd": self.cost_usd,
             "seconds": self.seconds,
             "micro_batch_size": self.updater.micro_batch_size,
+            "decode_batch": self._decode_batch,
             "bad_in_a_row": self.updater.bad_in_a_row,
         }
         return TrainerState(tensors | self.updater.optimizer_tensors(), values)
@@ -372,6 +356,7 @@ class Trainer:
         self.policy.load_trained({k[len(prefix) :]: v for k, v in state.tensors.items() if k.startswith(prefix)})
         self.updater.load_optimizer_tensors(state.tensors)
         self.updater.micro_batch_size = values["micro_batch_size"]
+        self._decode_batch = values.get("decode_batch", 0)
         self.updater.bad_in_a_row = values["bad_in_a_row"]
         self.completed, self._epoch, self._cursor = values["completed"], values["epoch"], values["cursor"]
         self._settings = dict(values["settings"])

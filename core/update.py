@@ -21,7 +21,7 @@ from .config import PPOConfig
 from .errors import TrainingError
 from .events import Event, MicroBatchHalved, UpdateSkipped, finite
 from .experience import Experience
-from .memory import is_out_of_memory, release_memory
+from .memory import is_out_of_memory, nothing_left, release_memory
 from .optim import Optimizer
 from .policy import Policy
 
@@ -159,15 +159,11 @@ class Updater:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            message = str(error).splitlines()[0]
+            if self.micro_batch_size == 1:
+                raise nothing_left(error) from error
         # Out of the except block: its traceback would keep the tensors of the failed pass alive.
         self._zero_grad()
         release_memory()
-        if self.micro_batch_size == 1:
-            raise TrainingError(
-                f"out of memory with one row per forward pass ({message}); shorten rollout.max_new_tokens, "
-                "turn on model.gradient_checkpointing, or use model.quantization = 'nf4'"
-            )
         self.micro_batch_size = max(1, min(self.micro_batch_size, len(part)) // 2)
         return None
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import checkpoint
+from .advice import AdviceWriter
+from .advisor import limits_of
 from .command_queue import CommandQueue
 from .errors import RlaifError, RunDirError
 from .events import Advice, PhaseStarted, RunFinished, RunStarted
@@ -68,7 +70,8 @@ class Worker:
     def __init__(self, stock: Stock, events: EventLog, signals: Signals) -> None:
         self._stock, self._events, self._signals = stock, events, signals
         self._step = stock.found.step if stock.found else 0
-        self._recorder = Recorder(stock.run, events, give_up=lambda: signals.number is not None)
+        advice = AdviceWriter(stock.run, limits_of(stock.config), stock.history.told)
+        self._recorder = Recorder(stock.run, events, give_up=lambda: signals.number is not None, advice=advice)
         self._trainer: Trainer | None = None
         self._session: Session | None = None
 
@@ -123,6 +126,9 @@ class Worker:
         return outcome, self._trainer.weights_sha256()
 
     def _surroundings(self, identity: Identity, commands: CommandQueue, swap: JudgeSwap) -> Surroundings:
+        from .play.answers import Answers
+
+        assert self._trainer is not None, "a session is made around a trainer"
         stock, recorder = self._stock, self._recorder
         saver = Saver(
             run=stock.run,
@@ -142,6 +148,7 @@ class Worker:
             history=stock.history,
             restore=self._restore,
             replace_judge=swap.replace,
+            generate=Answers(stock.run, self._trainer.policy).answer,
             interrupted=lambda: self._signals.number is not None,
         )
 

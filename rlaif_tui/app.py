@@ -49,8 +49,15 @@ class RlaifApp(Shell):
             "colon,ctrl+p", "command_palette", "Commands", show=False, id="app.commands", tooltip="everything, by name"
         ),
         Binding("l", "logs", "Log", id="app.logs", tooltip="what happened, and the worker's log"),
-        Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="the next set of colours"),
-        Binding("m", "mouse", "Mouse", show=False, id="app.mouse", tooltip="the mouse for the app, or for selecting"),
+        Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="the next colours, kept in app.toml"),
+        Binding(
+            "m",
+            "mouse",
+            "Mouse",
+            show=False,
+            id="app.mouse",
+            tooltip="the mouse for the app, kept in app.toml",
+        ),
         Binding(
             "escape", "back", "Runs", show=False, id="app.back", tooltip="leave a field, or go to the list of runs"
         ),
@@ -226,6 +233,9 @@ class RlaifApp(Shell):
         if isinstance(view, SetupScreen):
             columns = {f"data.{name}_column": column for name, column in vars(message.columns).items()}
             await view.use_data({"data.path": message.path, **columns})
+        judge = self.build(self._places["judge"]) if "judge" in self._places else None
+        if judge is not None and (offer := getattr(judge, "use_data", None)):
+            offer(message.path)
 
     def on_train_screen_restart_asked(self) -> None:
         if self._run is not None:

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from core.run_dir import runs_root
 
-from . import __version__, cli_control, cli_files, cli_judge, cli_look, cli_start
+from . import __version__
 from .cli_common import ASCII, EXIT_CODES, RUNS_DIR, is_ascii, root_of, say, wants_app
+from .on_demand import OnDemand
+
+
+class Commands(OnDemand):
+    """Everything that can be typed after ``rlaif-tui``, in the order of the help."""
+
+    WHERE: ClassVar[dict[str, str]] = {
+        "demo": "cli_start:demo",
+        "init": "cli_start:init",
+        "check": "cli_files:check",
+        "train": "cli_start:train",
+        "runs": "cli_look:runs",
+        "status": "cli_look:status",
+        "attach": "cli_start:attach",
+        "logs": "cli_look:logs",
+        "pause": "cli_control:pause",
+        "resume": "cli_control:resume",
+        "stop": "cli_control:stop",
+        "checkpoint": "cli_control:checkpoint",
+        "set": "cli_control:set_",
+        "replace-judge": "cli_control:replace_judge",
+        "compare": "cli_compare:compare",
+        "report": "cli_report:report",
+        "export": "cli_files:export",
+        "data": "cli_files:data",
+        "judge": "cli_judge:app",
+    }
+
 
 app = typer.Typer(
     name="rlaif-tui",
+    cls=Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -63,28 +92,11 @@ def home(
 
 def _open_app(context: typer.Context) -> None:
     if not wants_app(plain=False, as_json=False):
-        cli_look.runs(context)
+        from .cli_look import runs
+
+        runs(context)
         return
     from .opening import open_app
 
     if farewell := open_app(root_of(context), ascii_only=is_ascii(context)):
         say(farewell)
-
-
-app.command("demo")(cli_start.demo)
-app.command("init")(cli_start.init)
-app.command("check")(cli_files.check)
-app.command("train")(cli_start.train)
-app.command("runs")(cli_look.runs)
-app.command("status")(cli_look.status)
-app.command("attach")(cli_start.attach)
-app.command("logs")(cli_look.logs)
-app.command("pause")(cli_control.pause)
-app.command("resume")(cli_control.resume)
-app.command("stop")(cli_control.stop)
-app.command("checkpoint")(cli_control.checkpoint)
-app.command("set")(cli_control.set_)
-app.command("replace-judge")(cli_control.replace_judge)
-app.command("export")(cli_files.export)
-app.command("data")(cli_files.data)
-app.add_typer(cli_judge.app, name="judge")

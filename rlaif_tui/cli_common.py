@@ -131,7 +131,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 def wants_app(plain: bool, as_json: bool) -> bool:
     """Whether to open the full-screen app: only for a person at a terminal that can show it."""
-    at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    # The app draws on standard error; with that in a file the terminal would stay blank.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    at_terminal = all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
     return at_terminal and not plain and not as_json
 
 

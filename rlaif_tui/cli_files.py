@@ -12,7 +12,8 @@ from core.errors import RlaifError
 from core.run_dir import RunDir
 
 from .cli_common import FAILED, OK, USAGE, Json, Overrides, Run, find_run, in_core, refuse, root_of, say, say_json
-from .export_files import OutputError, export_metrics, export_rollouts
+from .export_files import OutputError, export_comparison, export_metrics, export_rollouts
+from .export_tensorboard import export_tensorboard
 from .text import one_line
 
 _SHOWN_PROBLEMS = 20
@@ -59,29 +60,45 @@ def export(
         Path | None, typer.Option(metavar="DIR", help="The trained LoRA adapter, as PEFT saves it.")
     ] = None,
     merged: Annotated[Path | None, typer.Option(metavar="DIR", help="The whole model with the adapter in it.")] = None,
-    metrics: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Every figure of every step.")] = None,
-    rollouts: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Every response and verdict.")] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE", help="Every figure of every step.")] = None,
+    rollouts: Annotated[Path | None, typer.Option(metavar="FILE", help="Every response and verdict.")] = None,
+    comparison: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(metavar="ID FILE", help="Every response and verdict of a comparison; 'newest' is an id too."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The figures as TensorBoard event files.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote.")] = False,
 ) -> None:
     """Take weights, figures or responses out of a run.
 
-    Weights are those of its last checkpoint.
+    Weights are those of its last checkpoint, with a model card beside them. A FILE is a table as its name ends: .csv,
+    .jsonl or .parquet. In a .csv, texts that a spreadsheet would take for a formula begin with a '.
 
     \b
     Examples:
       rlaif-tui export gentle --adapter ./gentle-adapter
       rlaif-tui export gentle --merged ./gentle-model
-      rlaif-tui export gentle --metrics gentle.csv --rollouts gentle.jsonl
+      rlaif-tui export gentle --metrics gentle.csv --rollouts gentle.parquet
+      rlaif-tui export gentle --comparison newest gentle-against-base.csv
+      rlaif-tui export gentle --tensorboard ./logs/gentle
     """
-    if not any((adapter, merged, metrics, rollouts)):
+    if not any((adapter, merged, metrics, rollouts, comparison, tensorboard)):
         refuse(
-            "export needs at least one of --adapter DIR, --merged DIR, --metrics FILE.csv, --rollouts FILE.jsonl", USAGE
+            "export needs at least one of --adapter DIR, --merged DIR, --metrics FILE, --rollouts FILE, "
+            "--comparison ID FILE, --tensorboard DIR",
+            USAGE,
         )
     found = find_run(context, run)
     if metrics:
         say(f"wrote {export_metrics(found, metrics, force)} steps to {metrics}")
     if rollouts:
         say(f"wrote {export_rollouts(found, rollouts, force)} responses to {rollouts}")
+    if comparison:
+        say(f"wrote {export_comparison(found, *comparison, force)} responses to {comparison[1]}")
+    if tensorboard:
+        say(f"wrote {export_tensorboard(found, tensorboard, force)} figures to {tensorboard}")
     for option, folder in (("--adapter", adapter), ("--merged", merged)):
         if folder:
             _export_weights(found, option, folder, force)
@@ -125,7 +142,7 @@ def _export_weights(run: RunDir, option: str, folder: Path, force: bool) -> None
         raise OutputError(
             f"{target} exists already and is not empty; give another name, or --force to replace an earlier export"
         )
-    code, error = in_core("core.export", [str(run.path), option, str(target), *(["--force"] if force else [])], say)
+    code, error = in_core("core.publish", [str(run.path), option, str(target), *(["--force"] if force else [])], say)
     if code != OK:
         raise RlaifError(error or f"the export ended with code {code} and said nothing")
 

@@ -166,6 +166,7 @@ def calibrate(
     """
     from core.judge.workbench.calibration import Evidence, calibrate, calibration_so_far
     from core.judge.workbench.canaries import TASKS, canary_items
+    from core.judge.workbench.kept import keep_calibration
     from core.judge.workbench.labels import load_labels
 
     if not data and not labels:
@@ -187,6 +188,8 @@ def calibrate(
                           on_result=show, **bench.pace),
         lambda: calibration_so_far(bench.judge, show.samples, evidence, repeats_in_use=use, seed=seed),
     )  # fmt: skip
+    if not cut:
+        keep_calibration(report, " and ".join(filter(None, (data, labels))))
     if as_json:
         say_json(report.to_json())
     else:
@@ -302,6 +305,8 @@ def _finish(judges: Sequence[Judge], work: Callable[[], Awaitable[R]], so_far: C
         finally:
             for judge in judges:
                 await judge.close()
+                for warning in getattr(judge, "warnings", ()):
+                    complain(f"! {warning}")
 
     try:
         return asyncio.run(closing()), False

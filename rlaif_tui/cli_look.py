@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
+from core.advisor import Finding
+from core.agreement import AgreementReader
 from core.errors import RlaifError
 from core.run_dir import RunDir, list_runs
 
 from .cli_common import NO_RUN, Json, Run, find_run, refuse, root_of, run_object, say, say_json
+from .concerns import advice_lines, advice_object, findings
+from .desks.train import read_facts
 from .feed import RunFeed, log_tail
 from .plain import ENDED, verdict
 from .run_state import RunState
@@ -59,11 +64,15 @@ def status(context: typer.Context, run: Run, as_json: Json = False) -> None:
     """
     found = find_run(context, run)
     state = RunFeed(found).poll()
+    advice = _advice(found, state)
     if as_json:
-        say_json(_object(found, state))
+        say_json(_object(found, state) | {"advice": [advice_object(finding) for finding in advice]})
         return
     for line in _story(found, state):
         say(line)
+    for finding in advice:
+        for line in advice_lines(finding):
+            say(line)
 
 
 def logs(
@@ -113,6 +122,14 @@ def _state_of(run: RunDir) -> RunState | str:
         return f"cannot be read: {error}"
 
 
+def _advice(run: RunDir, state: RunState) -> tuple[Finding, ...]:
+    """What the advisor finds as of the newest step."""
+    agreement = AgreementReader(run, points=1).read(state.judge_since or 0)
+    found = findings(state, replace(read_facts(run), agreement=agreement))
+    # Keys and commands act on a worker, and there is none any more.
+    return tuple(replace(f, key="", command="") for f in found) if state.word in ENDED else found
+
+
 def _word(state: RunState | str) -> str:
     return "unreadable" if isinstance(state, str) else word(state)
 
@@ -144,4 +161,5 @@ def _notes(state: RunState) -> Iterator[str]:
         yield f"paused: {clip(state.pause_reason, _LONGEST) or 'asked for'}"
     if state.damaged:
         yield f"{state.damaged} damaged lines of the event log were passed over"
-    yield from (f"{note.severity}, step {note.step}: {clip(note.text, _LONGEST)}" for note in state.warnings[-3:])
+    told = [note for note in state.warnings if not note.advice]  # what the advisor finds now is told below
+    yield from (f"{note.severity}, step {note.step}: {clip(note.text, _LONGEST)}" for note in told[-3:])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from msgspec.structs import replace
 
 from core.config_file import commented_toml, load_config
-from core.errors import ConfigError, RunDirError
+from core.errors import ConfigError, RlaifError, RunDirError
 from core.presets import PRESETS, preset
 from core.run_dir import RunDir
 
@@ -36,7 +36,7 @@ from .cli_common import (
 from .feed import RunFeed
 from .launch import logout_hint, start_worker
 from .run_state import RunState
-from .starting import demo_config, make_run
+from .starting import demo_config, make_run, queue_comparison
 
 _PRESETS = ", ".join(PRESETS)
 
@@ -50,7 +50,8 @@ def demo(
 ) -> None:
     """Train the bundled model offline and see it get better.
 
-    About a minute on two CPU cores, no network, no GPU; held-out prompts are judged before and after.
+    About a minute on two CPU cores, no network, no GPU; it ends on a blind comparison of base and trained model on
+    held-out prompts, which is kept with the run.
 
     \b
     Examples:
@@ -61,7 +62,7 @@ def demo(
     config = demo_config(seed)
     root, name = (root_of(context), "") if out is None else _place(out)
     run = make_run(config, root, name)
-    raise typer.Exit(_start_and_follow(context, run, plain, as_json))
+    raise typer.Exit(_start_and_follow(context, run, plain, as_json, compared=True))
 
 
 def init(
@@ -162,17 +163,22 @@ def _start(run: RunDir) -> str:
     return ""
 
 
-def _start_and_follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> int:
+def _start_and_follow(
+    context: typer.Context, run: RunDir, plain: bool, as_json: bool, *, compared: bool = False
+) -> int:
+    """``compared``: it ends on base against trained, which waits for the end in a process of its own: whoever leaves
+    finds it later.
+    """
     complain(f"run {run.name} in {run.path}")
     if not (error := _start(run)):
-        return _follow(context, run, plain, as_json)
+        return _follow(context, run, plain, as_json, _queued_comparison(run) if compared else None)
     if as_json:
         state = RunFeed(run).poll()
         say_json(run_object(run, replace(state, word="crashed", error=state.error or error)))
     return FAILED
 
 
-def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> int:
+def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool, comparison: Path | None = None) -> int:
     name = handle(context, run)
     try:
         if wants_app(plain, as_json):
@@ -182,9 +188,37 @@ def _follow(context: typer.Context, run: RunDir, plain: bool, as_json: bool) -> 
     except KeyboardInterrupt:
         complain(f"{run.name} goes on; {_come_back(name)}")
         return INTERRUPTED
+    found, code = _comparison(comparison, state, as_json) if comparison else ({}, OK)
     if as_json:
-        say_json(run_object(run, state))
-    return FAILED if state.word == "crashed" else OK
+        say_json(run_object(run, state) | found)
+    return FAILED if state.word == "crashed" else code
+
+
+def _queued_comparison(run: RunDir) -> Path | None:
+    try:
+        return queue_comparison(run)
+    except RlaifError as error:
+        complain(f"rlaif-tui: no comparison at the end: {error}")
+        return None
+
+
+def _comparison(record: Path, state: RunState, as_json: bool) -> tuple[dict[str, Any], int]:
+    """What base against trained comes to, printed unless JSON is wanted; and the exit code."""
+    from core.compare.job import cancel
+
+    from .cli_compare import follow, show_result
+
+    if state.word != "completed":
+        if state.word in plain_mode.ENDED:
+            cancel(record)  # nobody asked for a comparison of half a training
+        return {}, OK
+    comparison, cut = follow(record, sys.stderr)
+    if not as_json:
+        say()
+        return {}, show_result(comparison, as_json, cut)
+    from core.compare.summary import to_json
+
+    return {"comparison": to_json(comparison) if comparison else None}, INTERRUPTED if cut else OK
 
 
 def _in_app(run: RunDir, name: str, *, ascii_only: bool) -> RunState:

@@ -2,178 +2,94 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import msgspec
-
-from core.errors import RlaifError, RunDirError
-from core.events import StepCompleted, StepMetrics
+from core.compare import record
+from core.errors import RunDirError
 from core.ratings import Ratings
-from core.rollout_log import Recorded, read_rollouts
+from core.rollout_log import read_rollouts
 from core.run_dir import RunDir
-from core.types import JudgeFailure, Rollout, Verdict
 
+from .export_rows import (
+    COMPARISON_COLUMNS,
+    ROLLOUT_COLUMNS,
+    comparison_rows,
+    metric_columns,
+    metric_rows,
+    recorded_rows,
+    rollout_rows,
+    step_files,
+)
+from .export_tables import Column, OutputError, format_of, spreadsheet_safe, write_table
 from .feed import RunFeed
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_STEP_FILE = re.compile(r"^step_(\d+)\.jsonl$")
+__all__ = [
+    "NEWEST",
+    "OutputError",
+    "export_chosen",
+    "export_comparison",
+    "export_metrics",
+    "export_rollouts",
+    "spreadsheet_safe",
+]
 
-
-class OutputError(RlaifError):
-    """A file that was asked for cannot be written, or would replace another."""
+NEWEST = "newest"
+"""Stands for the id of a run's newest comparison."""
 
 
 def export_metrics(run: RunDir, path: Path, force: bool) -> int:
-    """One CSV row per completed step; returns how many. Raises ``OutputError``, ``RunDirError``."""
+    """One row per completed step; returns how many. Raises ``OutputError``, ``RunDirError``."""
+    format_of(path)
     steps = list(RunFeed(run).poll().steps)
     if not steps:
         raise RunDirError(f"{run.name} has completed no step, so there are no metrics")
-    phases = sorted({name for event in steps for name in event.metrics.phase_seconds})
-
-    def fill(file: TextIO) -> None:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([spreadsheet_safe(name) for name in _columns(phases)])
-        for event in steps:
-            writer.writerow([spreadsheet_safe(cell) for cell in _cells(event, phases)])
-
-    _write(path, fill, force)
-    return len(steps)
+    columns = metric_columns(steps)
+    return write_table(path, columns, metric_rows(steps, columns), force=force)
 
 
 def export_rollouts(run: RunDir, path: Path, force: bool) -> int:
-    """One JSON object per rollout of every step, texts as they are; returns how many. Raises as above."""
-    files = sorted(p for p in run.rollouts(0).parent.glob("step_*.jsonl") if _STEP_FILE.match(p.name))
+    """One row per rollout of every step, read step by step; returns how many. Raises as above."""
+    format_of(path)
+    files = step_files(run)
     if not files:
         raise RunDirError(f"{run.name} has recorded no rollout yet")
-    count = 0
+    return write_table(path, ROLLOUT_COLUMNS, rollout_rows(files), force=force)
 
-    def fill(file: TextIO) -> None:
-        nonlocal count
-        for source in files:
-            for row in _rollout_rows(read_rollouts(source)):
-                file.write(json.dumps(row) + "\n")
-                count += 1
 
-    _write(path, fill, force)
-    return count
+def export_comparison(run: RunDir, id_: str, path: Path, force: bool) -> int:
+    """One row per prompt and model of a comparison, ``newest`` or by its id; returns how many. Raises as above."""
+    format_of(path)
+    files = {file.stem: file for file in record.comparisons(run)}
+    if not files:
+        raise RunDirError(f"{run.name} has no comparison yet; 'rlaif-tui compare base {run.name}' makes one")
+    chosen = next(iter(files.values())) if id_ == NEWEST else files.get(id_)
+    if chosen is None:
+        raise RunDirError(f"{run.name} has no comparison '{id_}'; there are: {', '.join(list(files)[:8])}")
+    found = record.read(chosen)
+    if found is None or not found.rows:
+        raise RunDirError(f"the comparison {chosen.stem} holds no answered prompt yet")
+    return write_table(path, COMPARISON_COLUMNS, comparison_rows(found), force=force)
 
 
 def export_chosen(chosen: Mapping[Path, Mapping[str, str]], ratings: Ratings, path: Path) -> int:
     """The rollouts with these ids of these files, each id with its ``rating_id``, step by step; returns how many.
 
-    A path that ends in ``.csv`` becomes a table, any other one JSON lines. Raises ``OutputError``.
+    Written as the name ends: a CSV table, Parquet, else JSON lines. Raises ``OutputError``.
     """
     if path.expanduser().exists():
         raise OutputError(f"{path} exists already; give another name")
     given: dict[str, dict[str, float | None]] = {}
     for (key, by), rating in ratings.standing.items():
         given.setdefault(key, {})[by] = rating.score
-    count = 0
 
     def rows() -> Iterator[dict[str, Any]]:
-        nonlocal count
         for source in sorted(chosen):
             keys = chosen[source]
-            for row in _rollout_rows(read_rollouts(source)):
+            for row in recorded_rows(read_rollouts(source)):
                 if row["id"] in keys:
-                    count += 1
                     yield {**row, "file": source.name, "ratings": given.get(keys[row["id"]], {})}
 
-    def fill(file: TextIO) -> None:
-        if path.suffix.lower() == ".csv":
-            _fill_table(file, rows())
-        else:
-            file.writelines(json.dumps(row) + "\n" for row in rows())
-
-    _write(path, fill, force=False)
-    return count
-
-
-def _fill_table(file: TextIO, rows: Iterator[dict[str, Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    for number, row in enumerate(rows):
-        if number == 0:
-            writer.writerow(row)
-        cells = (json.dumps(cell) if isinstance(cell, list | dict) else cell for cell in row.values())
-        writer.writerow([spreadsheet_safe(cell) for cell in cells])
-
-
-def spreadsheet_safe(cell: Any) -> Any:
-    """A text cell that a spreadsheet would take for a formula gets a ``'`` in front; numbers stay numbers."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _columns(phases: list[str]) -> list[str]:
-    figures = [name for name in StepMetrics.__struct_fields__ if name != "phase_seconds"]
-    return ["step", "time", "warmup", "cost_total_usd", *figures, *(f"seconds_{name}" for name in phases)]
-
-
-def _cells(event: StepCompleted, phases: list[str]) -> list[Any]:
-    figures = msgspec.structs.asdict(event.metrics)
-    seconds = figures.pop("phase_seconds")
-    first = [event.step, event.time, event.warmup, event.cost_total_usd]
-    return [*first, *figures.values(), *(seconds.get(name) for name in phases)]
-
-
-def _rollout_rows(recorded: Recorded) -> Iterator[dict[str, Any]]:
-    for rollout in sorted(recorded.rollouts.values(), key=lambda one: one.row):
-        measures = recorded.measures.get(rollout.id)
-        yield {
-            **_said(rollout),
-            **_judged(recorded.results.get(rollout.id)),
-            "final_reward": measures.reward if measures else None,
-            "kl": measures.kl if measures else None,
-            "used": measures.used if measures else None,
-        }
-
-
-def _said(rollout: Rollout) -> dict[str, Any]:
-    return {
-        "id": rollout.id,
-        "step": rollout.step,
-        "row": rollout.row,
-        "prompt_id": rollout.prompt.id,
-        "messages": msgspec.to_builtins(rollout.prompt.messages),
-        "reference": rollout.prompt.reference,
-        "response": rollout.response,
-        "finish": rollout.finish,
-        "prompt_tokens": len(rollout.prompt_tokens),
-        "response_tokens": len(rollout.response_tokens),
-    }
-
-
-def _judged(result: Verdict | JudgeFailure | None) -> dict[str, Any]:
-    verdict = result if isinstance(result, Verdict) else None
-    failure = result if isinstance(result, JudgeFailure) else None
-    return {
-        "score": verdict.score if verdict else None,
-        "reward": verdict.reward if verdict else None,
-        "reason": verdict.reason if verdict else None,
-        "criteria": verdict.criteria if verdict else {},
-        "failure": f"{failure.status}: {failure.message}" if failure else None,
-        "judge": result.backend if result else None,
-        "judge_version": result.judge_version if result else None,
-    }
-
-
-def _write(path: Path, fill: Callable[[TextIO], None], force: bool) -> None:
-    """Fill a file beside ``path`` and put it in place once complete; nothing is replaced without ``force``."""
-    path = path.expanduser()
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists already; give another name, or --force to replace it")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                fill(file)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    columns = (*ROLLOUT_COLUMNS, Column("file"), Column("ratings", "json"))
+    return write_table(path, columns, rows(), force=False, otherwise="jsonl")

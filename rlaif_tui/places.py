@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .desks.purse import Purse
 from .desks.runs import RunsDesk
 from .screens.view import View
+from .settings import SPOT_CHECK_EVERY
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,9 @@ class Ground:
 
     runs: RunsDesk
     ascii_only: bool
+    purse: Purse = field(default_factory=Purse)
+    spot_check_every: int = SPOT_CHECK_EVERY
+    """Steps between two requests to rate a few fresh replies; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,11 @@ def _runs(ground: Ground) -> View:
 
 
 def _train(ground: Ground) -> View:
+    from .desks.checks import ChecksDesk
     from .screens.train import TrainScreen
 
-    return TrainScreen(now=ground.runs.now, ascii_only=ground.ascii_only)
+    checks = ChecksDesk(ground.spot_check_every)
+    return TrainScreen(now=ground.runs.now, ascii_only=ground.ascii_only, checks=checks)
 
 
 def _setup(ground: Ground) -> View:
@@ -59,14 +66,30 @@ def _judge(ground: Ground) -> View:
     from .desks.judge import JudgeDesk
     from .screens.judge import JudgeScreen
 
-    return JudgeScreen(JudgeDesk(now=ground.runs.now), ascii_only=ground.ascii_only)
+    return JudgeScreen(JudgeDesk(now=ground.runs.now, purse=ground.purse), ascii_only=ground.ascii_only)
 
 
 def _samples(ground: Ground) -> View:
+    from .desks.checks import ChecksDesk
     from .desks.samples import SamplesDesk
     from .screens.samples import SamplesScreen
 
-    return SamplesScreen(SamplesDesk(now=ground.runs.now), ascii_only=ground.ascii_only)
+    checks = ChecksDesk(ground.spot_check_every)
+    return SamplesScreen(SamplesDesk(now=ground.runs.now, checks=checks), ascii_only=ground.ascii_only)
+
+
+def _compare(ground: Ground) -> View:
+    from .desks.compare import CompareDesk
+    from .screens.compare import CompareScreen
+
+    return CompareScreen(CompareDesk(ground.runs), ascii_only=ground.ascii_only)
+
+
+def _play(ground: Ground) -> View:
+    from .desks.play import PlayDesk
+    from .screens.play import PlayScreen
+
+    return PlayScreen(PlayDesk(now=ground.runs.now), ascii_only=ground.ascii_only)
 
 
 PLACES: tuple[Place, ...] = (
@@ -76,4 +99,6 @@ PLACES: tuple[Place, ...] = (
     Place("judge", "4", "Judge", _judge, module="rlaif_tui.screens.judge"),
     Place("train", "5", "Train", _train, module="rlaif_tui.screens.train"),
     Place("samples", "6", "Samples", _samples, module="rlaif_tui.screens.samples"),
+    Place("compare", "7", "Compare", _compare, module="rlaif_tui.screens.compare"),
+    Place("play", "8", "Play", _play, module="rlaif_tui.screens.play"),
 )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.advisor import UNKNOWN as UNKNOWN_LIMITS
+from core.advisor import Limits
+from core.agreement import NOTHING_RATED, Agreement
+from core.spot_checks import Asked
+
 from .run_state import RunState
 
 
@@ -11,16 +16,30 @@ from .run_state import RunState
 class RunFacts:
     """Of a run's configuration; what is not known is None."""
 
-    kl_target: float | None = None
-    """Sequence KL that the adaptive controller aims at, nats; None where the price is fixed."""
-    kl_pause: float | None = None
-    """Sequence KL that pauses the run, nats; None: none does."""
-    length_limit: int | None = None
-    """Most tokens of a response."""
+    limits: Limits = UNKNOWN_LIMITS
     configured: tuple[tuple[str, float], ...] = ()
     """Name and value of the settings that can be changed while the run goes on."""
     last_words: tuple[str, ...] = ()
     """Last lines of the worker's log, where the run broke off."""
+    agreement: Agreement = NOTHING_RATED
+    """Of the judge with the people who have rated replies of the run."""
+    asked: Asked | None = None
+    """A few fresh ratings that are wanted of this person."""
+
+    @property
+    def kl_target(self) -> float | None:
+        """Sequence KL that the adaptive controller aims at, nats; None where the price is fixed."""
+        return self.limits.kl_target
+
+    @property
+    def kl_pause(self) -> float | None:
+        """Sequence KL that pauses the run, nats; None: none does."""
+        return self.limits.kl_pause
+
+    @property
+    def length_limit(self) -> int | None:
+        """Most tokens of a response."""
+        return self.limits.length_limit
 
 
 UNKNOWN_FACTS = RunFacts()

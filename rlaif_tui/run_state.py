@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.advisor import Course
 from core.commands import Command
 from core.events import (
     CanariesScored,
+    Heartbeat,
     Phase,
     RefereeScored,
     RunFinished,
@@ -38,6 +40,10 @@ class Message(msgspec.Struct, frozen=True):
     step: int
     text: str
     severity: Severity = "info"
+    advice: str = ""
+    """The advisor's rule, if this is of the advisor."""
+    ended: bool = False
+    """The advisor says that it is over."""
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -82,11 +88,15 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     canaries: History[CanariesScored] = History()
     settings: tuple[tuple[str, float], ...] = ()
     """Name and value of what was set while the run went on; what was not is as the run was configured."""
+    course: Course = Course()
+    """What advice rests on."""
     judge_since: int | None = None
     """First step of the judge now in force, if it was replaced: earlier scores are another series."""
     rss_mb: float | None = None
     gpu_memory_mb: float | None = None
     """Memory of the worker, MiB, as of its last sign of life that told it."""
+    beat: Heartbeat | None = None
+    """The worker's last sign of life, with what its GPUs did then."""
     cost_usd: float = 0.0
     error: str = ""
     pause_reason: str = ""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from textual.app import App
+from textual.binding import Binding
 
 from core.run_dir import RunDir
 
 from . import themes, words
+from .ascii import KEYS, AsciiSigns
 from .background import begin, in_background
-from .crash import write_report
+from .choices import Choices
 from .desks.runs import Entry, RunsDesk, start_again
 from .head import head_of
 from .memory import Memory, MemoryFile
 from .places import PLACES, Ground, Place
+from .rescue import Rescue
 from .run_state import RunState
 from .screens.view import View
 from .settings import Settings
@@ -26,10 +28,9 @@ from .terminal import is_terminal, listen
 from .text import one_line
 
 POLL_S = 0.5
-FAULT_TOLD_EVERY_S = 30.0
 
 
-class Shell(App[str]):
+class Shell(Rescue):
     """An app of screens; ``poll_once`` brings the one shown up to date."""
 
     CSS_PATH = "app.tcss"
@@ -46,29 +47,19 @@ class Shell(App[str]):
         memory: MemoryFile | None = None,
         places: Sequence[Place] = PLACES,
     ) -> None:
-        super().__init__()
-        self.animation_level = "none"
         self._settings = settings or Settings()
         self._ascii = ascii_only or self._settings.ascii_only
-        self._mouse = self._settings.mouse
         self._desk = RunsDesk(root, now=now, restart=restart)
-        self._places = {place.id: place for place in places}
+        super().__init__(places, Ground(self._desk, self._ascii, spot_check_every=self._settings.spot_check_every))
+        self.animation_level = "none"
+        self._filters += [AsciiSigns()] if self._ascii else []
+        self._mouse = self._settings.mouse
+        self._choices = Choices(self._settings.file)
         self._run = attach
         self._entry: Entry = None
         self._file = memory
-        self._known = Memory()
-        self._views: dict[str, View] = {}
-        self._attached: dict[str, RunDir | None] = {}
-        self._place = ""
         self._polling = asyncio.Lock()
-        self._news = asyncio.Event()
         self._restarting: set[Path] = set()
-        self._told: dict[str, float] = {}
-
-    @property
-    def _view(self) -> View:
-        """The screen under whatever lies over it."""
-        return self._views[self._place]
 
     def on_mount(self) -> None:
         for theme in themes.OURS:
@@ -77,13 +68,15 @@ class Shell(App[str]):
         self.theme = self._settings.theme or (
             self._known.theme if self._known.theme in themes.NAMES else themes.DEFAULT
         )
+        self._choices.begin(theme=self.theme, mouse=self._mouse)
         self.set_class(self._ascii, "-ascii")
-        self._place = self._first_place()
-        self.push_screen(self.build(self._places[self._place]))
+        self.push_screen(self._first_screen())
         if not self.is_headless:
             self._listen_to_signals()
         self.call_after_refresh(self._check_settings, problem)
+        self.call_after_refresh(self._news.set)  # figures follow the first frame at once, not with the next poll
         begin(self, self._follow, fatal=True)
+        self.is_open = True
 
     def _recall(self) -> str:
         """Take up how the app was left; returns what was wrong with that."""
@@ -101,7 +94,17 @@ class Shell(App[str]):
         if self._known.screen in self._places and (self._run is not None or not self._known.run):
             return self._known.screen
         to_run = self._run is not None and not self._known.screen and "train" in self._places
-        return "train" if to_run else next(iter(self._places))
+        return "train" if to_run else self.home()
+
+    def _first_screen(self) -> View:
+        """The screen of the first place, or the list of runs if that one cannot be made."""
+        self._place = self._first_place()
+        try:
+            return self.build(self._places[self._place])
+        except Exception as error:  # noqa: BLE001
+            self.call_after_refresh(self.tell_fault, error)
+            self._place = self.home()
+            return self.build(self._places[self._place])
 
     def _check_settings(self, problem: str) -> None:
         """Tell in one message whatever of the settings was not taken."""
@@ -125,16 +128,18 @@ class Shell(App[str]):
             interrupted=lambda: loop.call_soon_threadsafe(self.interrupted),
         )
 
-    def leave(self) -> None:
-        """Close the app; runs go on."""
+    def leave(self, reason: str = "") -> None:
+        """Close the app, with a reason if it is not the person's wish; runs go on."""
+        self._choices.save(theme=self.theme, mouse=self._mouse)
         if self._file is not None:
             self._file.save(self._memory())
         if self._run is not None and isinstance(self._entry, RunState):
-            self.exit(words.farewell(self._entry, self._run.name))
-            return
-        entries = getattr(self._views.get("runs"), "entries", {})
-        live = {name: e for name, e in entries.items() if isinstance(e, RunState) and e.pid is not None}
-        self.exit("\n".join(words.farewell(entry, name) for name, entry in live.items()))
+            farewells = [words.farewell(self._entry, self._run.name)]
+        else:
+            entries = getattr(self._views.get("runs"), "entries", {})
+            live = {name: e for name, e in entries.items() if isinstance(e, RunState) and e.pid is not None}
+            farewells = [words.farewell(entry, name) for name, entry in live.items()]
+        self.exit("\n".join([*([reason] if reason else []), *farewells]), return_code=1 if reason else 0)
 
     def _memory(self) -> Memory:
         screens = dict(self._known.screens)
@@ -153,7 +158,7 @@ class Shell(App[str]):
     async def _follow(self) -> None:
         has_terminal = is_terminal()
         while True:
-            await self.poll_once()
+            await self.guarded(self.poll_once())
             if has_terminal and not is_terminal():  # hung up, and the signal went elsewhere
                 self.leave()
             with contextlib.suppress(TimeoutError):
@@ -163,7 +168,7 @@ class Shell(App[str]):
     async def poll_once(self) -> None:
         """Read what is new of the run in view and have the screens shown do the same."""
         async with self._polling:
-            if not self._place or not self._view.is_mounted:
+            if not self._place or not self._view.is_mounted or self.is_given_up(self._view):
                 return
             run, place = self._run, self._place
             if run is not None:
@@ -171,12 +176,16 @@ class Shell(App[str]):
                 if run is not self._run or place != self._place:
                     return
                 self._entry = entry
-            await self._guarded(self._poll_view(place, self._view))
+            await self.guarded(self._poll_view(place, self._view))
             over = self.screen_stack[-1] if self.screen_stack else None
             if over is not self._view and (poll_over := getattr(over, "poll", None)):
-                await self._guarded(poll_over())
+                await self.guarded(poll_over())
             if self._file is not None and self._file.is_due(memory := self._memory()):
                 await in_background(self._file.save, memory)
+            if self._choices.is_due(theme=self.theme, mouse=self._mouse):
+                problem = await in_background(self._choices.save, theme=self.theme, mouse=self._mouse)
+                if problem:
+                    self.notify(one_line(problem), severity="warning", markup=False)
 
     async def _poll_view(self, place: str, view: View) -> None:
         first = place not in self._attached
@@ -205,43 +214,10 @@ class Shell(App[str]):
         elif isinstance(entry, str) and entry != view.problem:
             view.fail(entry)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 the run must stay watchable whatever a screen does
-            self.tell_fault(error)
-
-    def tell_fault(self, error: Exception) -> None:
-        """Say what went wrong in a screen, once in a while, and keep the app open."""
-        what = f"{type(error).__name__}: {one_line(str(error))[:200]}"
-        now = time.monotonic()
-        if now - self._told.get(what, -FAULT_TOLD_EVERY_S) < FAULT_TOLD_EVERY_S:
-            return
-        self._told[what] = now
-        begin(self, lambda: in_background(write_report, error))
-        self.notify(
-            f"This view could not be drawn ({what}). The run is not affected; rlaif-tui status shows it.",
-            severity="error",
-            markup=False,
-        )
+    def get_key_display(self, binding: Binding) -> str:
+        shown = super().get_key_display(binding)
+        return KEYS.get(shown, shown) if self._ascii else shown
 
     def interrupted(self) -> None:
         """Somebody pressed ctrl+c, or sent its signal: nothing ends for that."""
         self.notify("q detaches; the run goes on. x stops it.", markup=False)
-
-    def build(self, place: Place) -> View:
-        """The screen of this place, made and kept at the first visit."""
-        if place.id not in self._views:
-            view = place.build(Ground(self._desk, self._ascii))
-            self.install_screen(view, place.id)
-            self._views[place.id] = view
-        return self._views[place.id]
-
-    def _fatal_error(self) -> None:
-        # Textual's own prints local variables, which may hold a key.
-        from rich.segment import Segments
-        from rich.traceback import Traceback
-
-        traceback = Traceback(show_locals=False, width=None)
-        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
-        self._close_messages_no_wait()

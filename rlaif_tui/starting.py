@@ -34,6 +34,17 @@ def demo_config(seed: int) -> RunConfig:
     return from_dict(PRESETS["demo"].values, [f"run.seed={seed}"], source=f"--seed {seed}")
 
 
+def queue_comparison(run: RunDir) -> Path:
+    """Base against trained once the run has ended, in a process that waits for it; returns the record of it.
+
+    Raises ``RlaifError``.
+    """
+    from core.compare.job import Job, start
+
+    models = ("base", str(run.path))
+    return start(Job(models=models, runs_root=str(run.path.parent), run=str(run.path), wait=True, until_ended=True))
+
+
 def _new_name(config: RunConfig, root: Path) -> str:
     model = re.sub(r"[^a-z0-9]+", "-", Path(config.model.id).name.lower()).strip("-")[:40] or "run"
     base = f"{model}-{time.strftime('%m%d-%H%M')}"

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from core.advisor import RULES, advance
 from core.commands import Command
 from core.events import (
     Advice,
@@ -73,11 +74,17 @@ def ask(state: RunState, command: Command) -> RunState:
 
 def apply(state: RunState, event: Event) -> RunState:
     """The state after one more event."""
-    state = replace(state, last_time=event.time or state.last_time, first_time=state.first_time or event.time)
+    state = replace(
+        state,
+        last_time=event.time or state.last_time,
+        first_time=state.first_time or event.time,
+        course=advance(state.course, event),
+    )
     match event:
         case Heartbeat(step=step, phase=phase, done=done, total=total):
             state = replace(state, phase=phase, phase_step=step, phase_done=done, phase_total=total)
-            return replace(state, rss_mb=event.rss_mb or state.rss_mb, gpu_memory_mb=event.gpu_memory_mb)
+            memory = event.rss_mb or state.rss_mb
+            return replace(state, rss_mb=memory, gpu_memory_mb=event.gpu_memory_mb, beat=event)
         case PhaseStarted(step=step, phase=phase, total=total):
             return replace(state, phase=phase, phase_step=step, phase_done=0, phase_total=total)
         case SamplesShown():
@@ -219,7 +226,9 @@ def _work(state: RunState, event: ValidationCompleted | CheckpointSaved) -> RunS
 
 def _noted(state: RunState, event: Event) -> RunState:
     text = sentence(event)
-    message = Message(event.time, getattr(event, "step", state.step), text, severity_of(event))
+    rule = event.code if isinstance(event, Advice) and event.code in RULES else ""
+    ended = isinstance(event, Advice) and event.ended
+    message = Message(event.time, getattr(event, "step", state.step), text, severity_of(event), rule, ended)
     return replace(state, messages=(*state.messages[1 - MESSAGES_KEPT :], message))
 
 

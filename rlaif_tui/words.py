@@ -25,6 +25,8 @@ _ASKING = {
     "stop": "stopping",
     "checkpoint": "saving a checkpoint",
     "replace_judge": "replacing the judge",
+    "generate": "answering a prompt",
+    "cancel_generate": "ending an answer",
 }
 _PHASES = {
     "load": "loading the model…",
@@ -170,10 +172,15 @@ def health(state: RunState) -> Health:
 
 
 def recent_warnings(state: RunState) -> tuple[Message, ...]:
-    """Warnings that still count, oldest first: of a completed run only errors."""
+    """Warnings that still count, oldest first: the advisor's until it takes them back, of a completed run errors."""
     if state.word == "completed":
-        return tuple(message for message in state.warnings if message.severity == "error")
-    return tuple(message for message in state.warnings if state.step - message.step < WARNING_STEPS)
+        return tuple(message for message in state.warnings if message.severity == "error" and not message.advice)
+    newest = {message.advice: message for message in state.messages if message.advice}
+    return tuple(
+        message
+        for message in state.warnings
+        if (newest.get(message.advice) is message if message.advice else state.step - message.step < WARNING_STEPS)
+    )
 
 
 def _warning(state: RunState) -> Message | None:

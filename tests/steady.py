@@ -35,6 +35,7 @@ class Line:
 
     state: Any = None
     resets: int = 0
+    judge: Any = None
 
     def link(self) -> Any:
         return self.state

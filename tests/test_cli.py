@@ -36,7 +36,7 @@ def test_without_a_command_in_a_pipe_the_runs_are_listed(cli: Cli) -> None:
 def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
     said = cli("--help")
     assert said.code == 0
-    commands = "demo init check train runs status attach logs pause resume stop checkpoint set export data"
+    commands = "demo init check train runs status attach logs pause resume stop checkpoint set report export data"
     listed = [line.split()[0] for line in said.out.splitlines() if line.startswith("  ") and line.strip()]
     assert [word for word in listed if word in commands.split()] == commands.split()
     assert "130" in said.out

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from judge_server import JudgeServer, constant
 from typed import Said
 from typer.testing import CliRunner
 
 from core.judge import open as opening
+from core.judge.builtin import built_in_spec
 from core.judge.rubric import RubricJudge
+from core.judge.spec_file import dump_spec
 from core.types import JudgeFailure, JudgeRequest, JudgeResult
 from rlaif_tui import cli_judge_bench as bench
 
@@ -52,6 +55,19 @@ def test_score_has_the_promised_keys_and_fits_80_columns(pairs: str) -> None:
     shown = typed("score", "rubric", "--data", pairs)
     assert wide(shown) == []
     assert all(word in shown.out for word in ("not a real judge", "parse rate 100 %", "p50", "p95", "cost", "forecast"))
+
+
+def test_a_cache_that_cannot_be_written_is_told_beside_the_result(
+    pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RLAIF_TUI_CACHE", str(tmp_path / "file"))
+    with JudgeServer(constant(6.0)) as server:
+        spec = built_in_spec("general", provider="compatible", base_url=server.url, model="small")
+        (tmp_path / "judge.toml").write_text(dump_spec(spec))
+        found = typed("score", str(tmp_path / "judge.toml"), "--data", pairs, "--n", "2", "--json")
+    assert found.json["scored"] == 2
+    assert found.err.count("! the judge cache") == 1
 
 
 def test_the_same_seed_draws_the_same_rows(pairs: str) -> None:

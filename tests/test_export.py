@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 import tiny
 import torch
+from huggingface_hub import ModelCard
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -23,10 +24,10 @@ from core.config import RunConfig
 from core.config_file import config_hash, from_dict, to_toml
 from core.errors import ModelError, RunDirError
 from core.export import export_adapter, export_merged
-from core.export.__main__ import main
 from core.export.folder import write_folder
 from core.identity import Identity, installed_versions
 from core.policy import Policy
+from core.publish.__main__ import main
 from core.run_dir import RunDir, create
 
 IDS = torch.tensor([[7, 2, 9, 20, 21, 22, 40, 41], [11, 50, 51, 52, 6, 95, 30, 31]])
@@ -245,5 +246,6 @@ def test_the_command_writes_one_line_or_one_sentence(
     assert capfd.readouterr().out.startswith(f"wrote the adapter of step 2 to {tmp_path / 'a'}")
     assert main(arguments) == 1
     assert capfd.readouterr().err.splitlines()[-1].endswith("or --force to replace it")
+    assert ModelCard.load(tmp_path / "a" / "README.md").data.library_name == "peft"
     assert main([*arguments, "--force", "--step", "1"]) == 0
     assert "step 1" in capfd.readouterr().out

@@ -325,7 +325,8 @@ def test_hostile_replies_take_linear_time(unit: str) -> None:
         return time.process_time() - began
 
     seconds(1000)
-    assert seconds(80_000) < 0.05 + 30 * seconds(10_000)  # 8 times the text; quadratic would be 64 times
+    # 8 times the text; quadratic would be 64 times. What else the machine does may spoil one look, not five.
+    assert any(seconds(80_000) < 0.05 + 30 * seconds(10_000) for _ in range(5))
 
 
 def test_hostile_sizes_and_depths_are_typed_failures() -> None:

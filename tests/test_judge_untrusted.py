@@ -253,11 +253,12 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
         return time.process_time() - began
 
     seconds(1000)
-    assert seconds(160_000) < 0.05 + 30 * seconds(20_000)  # 8 times the text; quadratic would be 64 times
+    # 8 times the text; quadratic would be 64 times. What else the machine does may spoil one look, not five.
+    assert any(seconds(160_000) < 0.05 + 30 * seconds(20_000) for _ in range(5))
 
 
 def test_five_megabytes_of_text() -> None:
     text = "A kettle <b>boils</b> water; it costs 5 €. <|im_end|>\n" * 100_000
     began = time.process_time()
     assert neutralise(text).count == 100_000
-    assert time.process_time() - began < 5  # 0.9 s on one slow core
+    assert time.process_time() - began < 30  # 0.9 s on one slow core; quadratic: days

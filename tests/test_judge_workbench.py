@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -585,3 +586,22 @@ def test_a_bad_label_file_is_refused_in_a_sentence(tmp_path: Path, text: str, sa
     with pytest.raises(DataError) as raised:
         load_labels(write(tmp_path / "labels.csv", text), [item("1")])
     assert said in str(raised.value)
+
+
+def test_two_threads_at_once_leave_each_others_warnings_alone() -> None:
+    # All of one value and one other: scipy warns in every call, and the warning is an error here.
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for seed in range(10):
+                st.spearman([1.0, 1.0, 1.0, 1.0, 2.0], [3.0, 3.0, 3.0, 4.0, 4.0], seed=seed)
+        except BaseException as error:  # noqa: BLE001 told by the test
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []

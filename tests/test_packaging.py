@@ -51,7 +51,7 @@ def test_the_wheel_holds_exactly_two_packages(names: set[str]) -> None:
 
 
 def test_every_source_and_data_file_is_in_the_wheel(names: set[str]) -> None:
-    kept = {".py", ".tcss", ".csv", ".json", ".safetensors", ".jinja", ".typed"}
+    kept = {".py", ".tcss", ".csv", ".json", ".safetensors", ".jinja", ".css", ".typed"}
     ours = {
         str(path.relative_to(ROOT))
         for package in ("core", "rlaif_tui")

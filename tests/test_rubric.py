@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from core.errors import JudgeError
 from core.judge.rubric import DEFAULT_WEIGHTS, Grade, RubricJudge, check_weights, grade
+from core.judge.spec import JudgeSpec
+from core.judge.spec_file import version_of_spec
 from core.judge.text import word_set
 from core.types import JudgeFailure, JudgeRequest, JudgeResult, Verdict, reward_of
 
@@ -251,6 +253,10 @@ def test_the_version_names_everything_that_can_change_a_score() -> None:
     assert len({base, *(judge.version for judge in others)}) == 5
 
 
+def test_a_seed_without_noise_is_the_same_judge() -> None:
+    assert RubricJudge(seed=7).version == RubricJudge().version == version_of_spec(JudgeSpec(backend="rubric"))
+
+
 def test_noise_is_seeded_by_the_text_and_has_the_spread_asked_for() -> None:
     texts = [f"You can use a kettle to boil {n} cups of" for n in range(200)]  # ends mid-sentence: 3.5 without noise
     plain = scores(RubricJudge(), *texts)
@@ -281,8 +287,8 @@ def test_simulated_failures_are_masked_and_repeatable() -> None:
 
 def test_a_delay_is_per_call_not_per_sample() -> None:
     started = time.perf_counter()
-    judged(RubricJudge(delay_s=0.05), *[GOOD] * 20)
-    assert 0.05 <= time.perf_counter() - started < 0.9
+    judged(RubricJudge(delay_s=0.3), *[GOOD] * 100)
+    assert 0.3 <= time.perf_counter() - started < 20  # and not 100 times 0.3 s
 
 
 def test_closing_is_harmless() -> None:

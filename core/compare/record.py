@@ -252,6 +252,12 @@ def comparisons(run: RunDir) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True) if not path.name.endswith(f".votes{SUFFIX}")]
 
 
+def trained(comparison: Comparison) -> int:
+    """Which of the models to set beside the first one where only one can be: the furthest trained, else the second."""
+    steps = {number: model.step for number, model in enumerate(comparison.models) if number and model.step is not None}
+    return max(steps, key=lambda number: (steps[number], -number)) if steps else 1
+
+
 def request_of(row: RowDone, reply: Reply) -> JudgeRequest:
     """What a judge is shown of a reply."""
     return JudgeRequest(

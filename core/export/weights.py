@@ -22,7 +22,7 @@ def write_adapter(snapshot: checkpoint.Snapshot, config: ModelConfig, place: Pat
     from peft import LoraConfig
     from safetensors.torch import save_file
 
-    tensors = {name.replace(".actor.", "."): tensor for name, tensor in _actor(snapshot).items()}
+    tensors = {name.replace(".actor.", "."): tensor for name, tensor in actor_tensors(snapshot).items()}
     named = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in tensors})
     settings = LoraConfig(
         r=config.lora_rank,
@@ -61,14 +61,15 @@ def merged_model(snapshot: checkpoint.Snapshot, config: ModelConfig) -> Any:
             write_adapter(snapshot, config, Path(place))
             model = PeftModel.from_pretrained(model, place).merge_and_unload(safe_merge=True)
     else:
-        _put(_actor(snapshot), model)
+        put_tensors(actor_tensors(snapshot), model)
     # For training dropout was turned off in the configuration too; what is written has the base's own.
     model.config, dtype = _own_config(config), model.dtype
     model.config.dtype = dtype
     return model
 
 
-def _actor(snapshot: checkpoint.Snapshot) -> dict[str, Tensor]:
+def actor_tensors(snapshot: checkpoint.Snapshot) -> dict[str, Tensor]:
+    """What was trained of the policy, by its name in the model."""
     return {name.removeprefix(_ACTOR): t for name, t in snapshot.tensors.items() if name.startswith(_ACTOR)}
 
 
@@ -82,7 +83,8 @@ def _own_config(config: ModelConfig) -> Any:
 
 
 @torch.no_grad()
-def _put(tensors: dict[str, Tensor], model: Any) -> None:
+def put_tensors(tensors: dict[str, Tensor], model: Any) -> None:
+    """Copy every weight of a model in. Raises ``ModelError`` unless the names are exactly the model's."""
     own = dict(model.named_parameters())
     if own.keys() != tensors.keys():
         different = min(own.keys() ^ tensors.keys())

@@ -13,11 +13,13 @@ import os
 import re
 import secrets
 import threading
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, quote, urlsplit
 
 from ..errors import JudgeError
-from .spec import Provider
+
+if TYPE_CHECKING:
+    from .spec import Provider  # the app masks keys before its first paint, and pydantic takes a while
 
 MASK = "***"
 _ADDRESSES: dict[Provider, str] = {

@@ -225,6 +225,13 @@ class Ledger:
         self._held.clear()
 
 
+def read_ledger(path: Path) -> Ledger:
+    """The account for a reader: the file is neither opened for writing nor mended. Raises ``OSError``."""
+    ledger = Ledger(None)
+    ledger._load(path)
+    return ledger
+
+
 def _encode(line: _Line) -> bytes:
     rest = msgspec.json.encode(line)[1:]
     return b'{"crc":%d,' % zlib.crc32(rest) + rest

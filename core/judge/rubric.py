@@ -139,7 +139,9 @@ class RubricJudge:
                 raise JudgeError(f"judge {name} is {value}; allowed: 0 {'to 1' if top == 1 else 'or more'}")
         self._weights = check_weights(weights)
         self._noise_sd, self._delay_s, self._failure_rate, self._seed = noise_sd, delay_s, failure_rate, seed
-        noise = {"noise_sd": noise_sd, "failure_rate": failure_rate, "seed": seed}
+        # Without noise the seed changes no score, so runs of any seed have the same judge.
+        drawn = seed if noise_sd or failure_rate else 0
+        noise = {"noise_sd": noise_sd, "failure_rate": failure_rate, "seed": drawn}
         known = hashlib.sha256("\n".join(clean_sentences()).encode()).hexdigest()
         canonical = {"rules": RULES_VERSION, "weights": self._weights, "noise": noise, "caps": CAPS, "known": known}
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))

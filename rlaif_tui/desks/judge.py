@@ -18,13 +18,12 @@ from . import judge_labels, judge_sets
 from .judge_job import Job
 from .judge_state import Bench, Opened, Row, SampleSet, SetKind, Version, What, Work
 from .judge_texts import JudgeTexts
+from .purse import Purse
 
 if TYPE_CHECKING:
-    from core.judge.ledger import Ledger
     from core.judge.workbench.items import Item
     from core.judge.workbench.samples import ScoredSample
 
-CAP_USD = 5.0
 MAX_REPEATS = 9
 _APP = "rlaif-tui"
 
@@ -37,15 +36,16 @@ class JudgeDesk:
         *,
         state_dir: Path | None = None,
         data_dir: Path | None = None,
-        cap_usd: float | None = CAP_USD,
+        purse: Purse | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         state = Path(platformdirs.user_state_dir(_APP)) if state_dir is None else state_dir
         data = Path(platformdirs.user_data_dir(_APP)) if data_dir is None else data_dir
         self.labels = data / "labels.csv"
         self.texts = JudgeTexts(state, data, now)
-        self._cap_usd = cap_usd
-        self._ledger: Ledger | None = None
+        self._purse = purse or Purse()
+        self._shown: frozenset[judge_labels.Key] = frozenset()
+        """The exemplars of the text in the editor."""
         self._starting = False
         self._job: Job | None = None
         self._run: RunDir | None = None
@@ -53,7 +53,7 @@ class JudgeDesk:
         self._scores: dict[str, dict[str, ScoredSample]] = {}
         """By version of the judge, then by id of the response, of the set there is."""
         self._pair = ("", "")
-        self._bench = Bench(cap_usd=cap_usd)
+        self._bench = Bench(cap_usd=self._purse.cap_usd, spent_usd=self._purse.spent_usd)
         self._changed = True
 
     async def open(self, run: RunDir | None, *, fresh: bool = True) -> Opened:
@@ -61,20 +61,25 @@ class JudgeDesk:
         self._run = run
         return await self.texts.open(run, fresh=fresh)
 
-    async def use(self, kind: SetKind, path: str = "") -> None:
-        """Try versions on these responses from now on. What cannot be read becomes the bench's problem."""
+    async def use(self, kind: SetKind, path: str = "", *, quiet: bool = False) -> str:
+        """Try versions on these responses from now on; returns why not.
+
+        Unless ``quiet`` that becomes the bench's problem as well.
+        """
         try:
             chosen = await in_background(self._load, kind, path)
         except (RlaifError, OSError) as error:
-            self._say(problem=str(error))
-            return
+            if not quiet:
+                self._say(problem=str(error))
+            return str(error)
         self.cancel()
         self._scores = {}
         self._job = None
         for sample in chosen.known:
             self._scores.setdefault(chosen.known_version, {})[sample.id] = sample
-        self._bench = replace(self._bench, set=chosen, work=None, sums=(), report=(), light="", problem="")
+        self._bench = replace(self._bench, set=chosen, work=None, sums=(), report=(), light="", problem="", warnings=())
         await self._load_marks()
+        return ""
 
     def _load(self, kind: SetKind, path: str) -> SampleSet:
         if kind == "data":
@@ -110,7 +115,8 @@ class JudgeDesk:
         from .judge_work import agreement
 
         samples = tuple(self._scores.get(version, {}).values())
-        words = await in_background(agreement, dict(self._marks), self._bench.set, samples)
+        tried = judge_sets.without(self._bench.set, self._shown)
+        words = await in_background(agreement, dict(self._marks), tried, samples)
         if words:
             self._say(sums=words)
 
@@ -126,22 +132,17 @@ class JudgeDesk:
             raise JudgeError("the judge is being asked already; esc ends that")
         self._starting = True
         try:
-            ledger = await in_background(self._account) if self._ledger is None else self._ledger
-            self._ledger = ledger
-            order = Order(what, new, old, self._bench.set, dict(self._marks), ledger, self._bench.repeats)
+            ledger = await in_background(self._purse.ledger)
+            tried = judge_sets.without(self._bench.set, self._shown)
+            order = Order(what, new, old, tried, dict(self._marks), ledger, self._bench.repeats)
             total = await in_background(total_of, order)
             if what in ("score", "diff"):
                 for version in {new.version, old.version} if what == "diff" else {new.version}:
                     self._scores[version] = {}
-            self._say(sums=(), report=(), light="", problem="")
+            self._say(sums=(), report=(), light="", problem="", warnings=())
             self._job = Job(what, total, work_of(order))
         finally:
             self._starting = False
-
-    def _account(self) -> Ledger:
-        from core.judge.ledger import Ledger
-
-        return Ledger(None, cap_usd=self._cap_usd)
 
     def cancel(self) -> None:
         """Ask no more; what came until then stays."""
@@ -150,16 +151,17 @@ class JudgeDesk:
 
     def set_cap(self, cap_usd: float | None) -> None:
         """Raises ``ValueError``."""
-        if self._ledger is not None:
-            self._ledger.set_cap(cap_usd, None)
-        self._cap_usd = cap_usd
+        self._purse.set_cap(cap_usd)
         self._say(cap_usd=cap_usd)
 
     def set_repeats(self, repeats: int) -> None:
         self._say(repeats=max(1, min(MAX_REPEATS, repeats)))
 
-    def look(self, new: str, old: str) -> Bench:
-        """The bench with the scores of two versions; the same object while nothing is new."""
+    def look(self, new: str, old: str, shown: frozenset[judge_labels.Key] = frozenset()) -> Bench:
+        """The bench with the scores of two versions; the same object while nothing is new.
+
+        ``shown`` are the exemplars of the new one; from now on they are not scored.
+        """
         job = self._job
         outcome = job.outcome if job else None  # before its news: what comes after is for the next look
         while job and job.news:
@@ -171,8 +173,8 @@ class JudgeDesk:
         elif job:
             self._say(work=Work(what=job.what, done=job.done, total=job.total, seconds=job.seconds))
         self._count()
-        if self._changed or self._pair != (new, old):
-            self._changed, self._pair = False, (new, old)
+        if self._changed or self._pair != (new, old) or self._shown != shown:
+            self._changed, self._pair, self._shown = False, (new, old), shown
             self._bench = replace(self._bench, rows=self._rows(new, old))
         return self._bench
 
@@ -187,14 +189,13 @@ class JudgeDesk:
         if outcome.canary:
             canaries[outcome.canary[0]] = outcome.canary[1]
         self._say(
-            work=None, sums=sums, report=outcome.report, light=outcome.light, problem=outcome.problem, canaries=canaries
-        )
+            work=None, sums=sums, report=outcome.report, light=outcome.light, problem=outcome.problem,
+            canaries=canaries, warnings=job.warnings,
+        )  # fmt: skip
 
     def _count(self) -> None:
-        if self._ledger is not None:
-            spent = self._ledger.spent_micros / 1e6
-            if spent != self._bench.spent_usd:
-                self._say(spent_usd=spent)
+        if (spent := self._purse.spent_usd) != self._bench.spent_usd:
+            self._say(spent_usd=spent)
 
     def _rows(self, new: str, old: str) -> tuple[Row, ...]:
         ours, theirs = self._scores.get(new, {}), self._scores.get(old, {})
@@ -204,6 +205,8 @@ class JudgeDesk:
                 mine=self._marks.get(judge_labels.key_of(item)),
                 old=theirs.get(item.id) if old != new else None,
                 new=ours.get(item.id),
+                held=judge_labels.is_held(item),
+                exemplar=judge_labels.key_of(item) in self._shown,
             )
             for item in self._bench.set.items
         )

@@ -9,6 +9,7 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import JudgeError, RlaifError
 from core.files import write_atomic
@@ -18,6 +19,9 @@ from core.types import JudgeRequest
 from ..export_files import OutputError
 from ..text import one_line
 from .judge_state import Checked, Version
+
+if TYPE_CHECKING:
+    from core.judge.spec import JudgeSpec
 
 FIRST = "general"
 _TITLE = "A judge of rlaif-tui: {}.\n\nKeys come from the environment and never stand in this file."
@@ -37,7 +41,20 @@ def check(text: str, folder: Path) -> Checked:
     return Checked(
         text=text, name=spec.name, backend=spec.backend, model=spec.model, version=version,
         errors=found.errors, warnings=found.warnings,
+        exemplars=frozenset((one.task, one.response) for one in spec.exemplars),
+        takes_exemplars=not found.errors and _takes_exemplars(spec),
+        scale=(spec.scale.low, spec.scale.high),
     )  # fmt: skip
+
+
+def _takes_exemplars(spec: JudgeSpec) -> bool:
+    from core.judge.resolve import FIELD_BACKENDS, template_of
+    from core.judge.sandbox import names_in
+
+    if spec.backend == "rubric":  # fixed rules
+        return False
+    template = template_of(spec)
+    return spec.backend in FIELD_BACKENDS or "exemplars" in names_in(template.user) | names_in(template.system)
 
 
 def built_in(name: str) -> Version:

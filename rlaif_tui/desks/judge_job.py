@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Job:
         """(version of the judge, sample)"""
         self.outcome: Outcome | None = None
         self.cancelled = False
+        self.warnings: tuple[str, ...] = ()
+        """What a judge says went wrong beside its judging."""
         self._started = time.monotonic()
         self._work = work
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -61,6 +63,10 @@ class Job:
             self.news.append((version, sample))
 
         return take
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Note these; each is told once."""
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *warnings)))
 
     def cancel(self) -> None:
         """Ask for the end; what was judged until then stays. May be called at any time."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import hashlib
 import io
 import os
 from collections.abc import Mapping
@@ -77,6 +78,14 @@ def _write(path: Path, marks: Mapping[Key, float]) -> None:
 
 def key_of(item: Item) -> Key:
     return item.request.task, item.request.response
+
+
+def is_held(item: Item) -> bool:
+    """Whether a response is of the third that is kept for measuring: never shown to the judge as an exemplar.
+
+    A prompt's hash decides, so that it is the same third in every set and session, and no prompt is on both sides.
+    """
+    return hashlib.sha256(item.request.task.encode("utf-8", "surrogatepass")).digest()[0] % 3 == 0
 
 
 def rate_in_run(run: RunDir, item: Item, mark: float | None) -> None:

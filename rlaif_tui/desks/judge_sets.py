@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from core.errors import DataError
 from core.run_dir import RunDir
 
 from ..text import one_line
+from .judge_labels import key_of
 from .judge_state import SampleSet
 
 if TYPE_CHECKING:
@@ -40,6 +42,14 @@ def data_set(path: str) -> SampleSet:
         pairs=items.sample_pairs(_PAIRS),
         notes=items.notes,
     )
+
+
+def without(chosen: SampleSet, shown: frozenset[tuple[str, str]]) -> SampleSet:
+    """The set without what a judge is shown as exemplars, which it would score from memory."""
+    if not shown:
+        return chosen
+    pairs = tuple(p for p in chosen.pairs if not {key_of(p.chosen), key_of(p.rejected)} & shown)
+    return replace(chosen, items=tuple(item for item in chosen.items if key_of(item) not in shown), pairs=pairs)
 
 
 def run_set(run: RunDir) -> SampleSet:

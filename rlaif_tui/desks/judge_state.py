@@ -27,6 +27,12 @@ class Checked:
     """Empty for a text that is no judge."""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    exemplars: frozenset[tuple[str, str]] = frozenset()
+    """Task and response of those that the judge is shown; they say nothing of how it scores."""
+    takes_exemplars: bool = True
+    """Whether what it is sent has a place for them."""
+    scale: tuple[float, float] = (0.0, 10.0)
+    """Lowest and highest mark that it gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +85,15 @@ class Row:
     mine: float | None = None
     old: ScoredSample | None = None
     new: ScoredSample | None = None
+    held: bool = False
+    """Of the third that is kept for measuring and never shown to the judge."""
+    exemplar: bool = False
+    """The judge in the editor is shown it, so it is not scored."""
+
+    @property
+    def shown(self) -> ScoredSample | None:
+        """What is known of it, under the new version if that has judged it."""
+        return self.new or self.old
 
     @property
     def change(self) -> float | None:
@@ -118,3 +133,5 @@ class Bench:
     """The whole report of the last work, for reading."""
     problem: str = ""
     """Why the last work ended without a result, or the set cannot be read."""
+    warnings: tuple[str, ...] = ()
+    """What went wrong beside the last work, such as a cache that could not be written."""

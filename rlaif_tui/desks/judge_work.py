@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import JudgeError
 
+from ..background import in_background
 from ..bench_text import calibration_lines, canary_lines, comparison_lines, figure, sum_lines
 from .judge_job import Job, Outcome
-from .judge_labels import Key, labelled
+from .judge_labels import Key, is_held, labelled
 from .judge_state import SampleSet, Version, What
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from core.judge.ledger import Ledger
     from core.judge.spec import JudgeSpec
+    from core.judge.workbench.items import Item
     from core.judge.workbench.samples import ScoredSample, ScoreReport
     from core.types import Judge
 
@@ -73,7 +75,9 @@ def spec_of(version: Version) -> JudgeSpec:
 
 
 @asynccontextmanager
-async def _opened(order: Order, version: Version, repeats: int) -> AsyncIterator[tuple[Judge, dict[str, Any]]]:
+async def _opened(
+    order: Order, job: Job, version: Version, repeats: int
+) -> AsyncIterator[tuple[Judge, dict[str, Any]]]:
     """A judge and how it wants to be asked; closed afterwards."""
     from core.judge.open import API_BACKENDS, open_judge
 
@@ -91,12 +95,13 @@ async def _opened(order: Order, version: Version, repeats: int) -> AsyncIterator
         yield judge, pace
     finally:
         await judge.close()
+        job.warn(getattr(judge, "warnings", ()))
 
 
 async def _score(order: Order, job: Job) -> Outcome:
     from core.judge.workbench.scoring import score_set
 
-    async with _opened(order, order.new, order.repeats) as (judge, pace):
+    async with _opened(order, job, order.new, order.repeats) as (judge, pace):
         report = await score_set(judge, order.set.items, on_result=job.heard(judge.version), **pace)
     words = agreement(order.marks, order.set, report.samples)
     return Outcome(
@@ -110,7 +115,7 @@ async def _diff(order: Order, job: Job) -> Outcome:
 
     reports = []
     for version in (order.old, order.new):
-        async with _opened(order, version, order.repeats) as (judge, pace):
+        async with _opened(order, job, version, order.repeats) as (judge, pace):
             reports.append(await score_set(judge, order.set.items, on_result=job.heard(judge.version), **pace))
     found = comparison_of(*reports)
     sums = [f"new minus old {figure(found.difference, '+.2f')}, rank order ρ {figure(found.spearman)}, n {found.n}"]
@@ -122,7 +127,7 @@ async def _diff(order: Order, job: Job) -> Outcome:
 async def _canaries(order: Order, job: Job) -> Outcome:
     from core.judge.workbench.canaries import run_canaries
 
-    async with _opened(order, order.new, 1) as (judge, pace):
+    async with _opened(order, job, order.new, 1) as (judge, pace):
         pace.pop("repeats", None)
         found = await run_canaries(judge, on_result=job.heard(judge.version), **pace)
         version = judge.version
@@ -136,6 +141,7 @@ async def _canaries(order: Order, job: Job) -> Outcome:
 
 async def _trust(order: Order, job: Job) -> Outcome:
     from core.judge.workbench.calibration import calibrate
+    from core.judge.workbench.kept import keep_calibration
 
     evidence = _evidence(order)
     if not evidence.items:
@@ -144,11 +150,12 @@ async def _trust(order: Order, job: Job) -> Outcome:
         )
     in_use = spec_of(order.new).repeats
     repeats = max(order.repeats, REPEATS_TO_CALIBRATE)
-    async with _opened(order, order.new, repeats) as (judge, pace):
+    async with _opened(order, job, order.new, repeats) as (judge, pace):
         found = await calibrate(
             judge, evidence, repeats_in_use=in_use, on_result=job.heard(judge.version), **({"repeats": 1} | pace)
         )
         version = judge.version
+    await in_background(keep_calibration, found, order.set.title)
     return Outcome(
         sums=(f"{found.light.upper()}: {found.signal.reasons[0]}", *found.signal.reasons[1:]),
         report=tuple(calibration_lines(found)),
@@ -165,17 +172,29 @@ def _evidence(order: Order) -> Any:
 
 
 def agreement(marks: Mapping[Key, float], chosen: SampleSet, samples: Sequence[ScoredSample]) -> tuple[str, ...]:
-    """How these scores agree with the person's marks, in one line; nothing without marks."""
-    given = labelled(marks, chosen.items)
-    if not given or not samples:
+    """How these scores agree with the person's marks, in one line; nothing without marks.
+
+    The third of the prompts that no exemplar may come from stands apart: what the judge was tuned on flatters it.
+    """
+    if not samples:
         return ()
+    scores = {(s.prompt, s.response): s for s in samples}
+    seen = _agrees(marks, [item for item in chosen.items if not is_held(item)], scores)
+    held = _agrees(marks, [item for item in chosen.items if is_held(item)], scores)
+    if not seen and not held:
+        return ()
+    return (f"agrees with you: {seen or 'no mark of yours'}; kept apart: {held or 'no mark of yours'}",)
+
+
+def _agrees(marks: Mapping[Key, float], items: Sequence[Item], scores: Mapping[Key, ScoredSample]) -> str:
     from core.judge.workbench.agreement import label_agreement
 
-    found = label_agreement(given, {(s.prompt, s.response): s for s in samples})
-    if not found.n:
-        return ()
+    given = labelled(marks, tuple(items))
+    found = label_agreement(given, scores) if given else None
+    if found is None or not found.n:
+        return ""
     bias = "" if found.bias.value is None else f", bias {found.bias.value:+.1f}"
-    return (f"agrees with you: ρ {figure(found.spearman)}, n {found.n}{bias}",)
+    return f"ρ {figure(found.spearman)}, n {found.n}{bias}"
 
 
 def _short(report: ScoreReport) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import RlaifError, RunDirError
+from core.gpu import GpuFigures, GpuReader
 from core.run_dir import RunDir, list_runs
 
 from ..background import in_background
@@ -14,6 +18,7 @@ from ..feed import RunFeed
 from ..run_state import RunState
 from ..text import one_line
 
+LOOK_AROUND_S = 10.0
 Entry = RunState | str | None
 """What is known of a run: its state, why it cannot be read, or nothing yet."""
 
@@ -25,6 +30,15 @@ def start_again(run: RunDir) -> None:
     start_worker(run, resume=True)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What every run of a folder shares; None is not known."""
+
+    free_gib: float | None = None
+    """Room on the disk of the folder."""
+    gpus: tuple[GpuFigures, ...] = ()
+
+
 class RunsDesk:
     """The runs of one folder, each followed by a feed that is kept, so that looking again costs little."""
 
@@ -34,8 +48,11 @@ class RunsDesk:
         *,
         now: Callable[[], float] = time.time,
         restart: Callable[[RunDir], None] = start_again,
+        reader: GpuReader | None = None,
     ) -> None:
         self.root = root
+        self._reader = reader or GpuReader()
+        self._around: tuple[Path, float, Surroundings] | None = None
         self.now = now
         self._restart = restart
         self._feeds: dict[Path, RunFeed] = {}
@@ -56,6 +73,16 @@ class RunsDesk:
         except (OSError, RlaifError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             return f"{one_line(str(run.path))} cannot be read: {one_line(reason or str(error))}"
+
+    async def surroundings(self) -> Surroundings:
+        """Disk and GPUs; looked at every ten seconds, so that a screen at rest sends nothing."""
+        now, root = time.monotonic(), self.root
+        if self._around is None or self._around[0] != root or now - self._around[1] >= LOOK_AROUND_S:
+            self._around = root, now, await in_background(self._look_around, root)
+        return self._around[2]
+
+    def _look_around(self, root: Path) -> Surroundings:
+        return Surroundings(_free_gib(root), self._reader.every())
 
     async def resume(self, run: RunDir) -> None:
         """Start a worker on a run that has none. Raises ``RlaifError`` or ``OSError``."""
@@ -97,10 +124,21 @@ class RunsDesk:
         self.root = folder
 
 
+def _free_gib(folder: Path) -> float | None:
+    """Of the disk on which a folder lies, or will lie; None if that cannot be found out."""
+    folder = next((each for each in (folder, *folder.absolute().parents) if each.is_dir()), folder)
+    try:
+        return shutil.disk_usage(folder).free / (1 << 30)
+    except OSError:
+        return None
+
+
 def _demo(root: Path) -> RunDir:
     from ..launch import start_worker
-    from ..starting import demo_config, make_run
+    from ..starting import demo_config, make_run, queue_comparison
 
     run = make_run(demo_config(0), root, "")
     start_worker(run)
+    with contextlib.suppress(RlaifError):  # the run is what was asked for; Compare can be told to compare later
+        queue_comparison(run)
     return run

@@ -13,11 +13,14 @@ from core.errors import RlaifError
 from core.ratings import Rating, agreement, rate
 from core.rollout_log import Recorded, read_rollouts
 from core.run_dir import RunDir
+from core.spot_checks import Asked
 from core.types import JudgeResult, Rollout, RolloutMeasures
 
 from ..background import in_background
 from ..export_files import export_chosen
 from ..feed import RunFeed
+from ..pins import Pin, toggle
+from .checks import NO_CHECKS, Checks, ChecksDesk
 from .samples_rows import Row
 from .samples_store import Listing, News, Query, Store
 from .samples_tokens import Decode, load_decoder, pieces
@@ -60,7 +63,14 @@ class Detail:
 class SamplesDesk:
     """One run at a time; ``attach`` chooses it."""
 
-    def __init__(self, *, budget_s: float = BUDGET_S, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        budget_s: float = BUDGET_S,
+        now: Callable[[], float] = time.time,
+        checks: ChecksDesk | None = None,
+    ) -> None:
+        self._checks = checks or ChecksDesk()
         self._budget_s = budget_s
         self._now = now
         self._taking_turns = threading.Lock()
@@ -120,6 +130,20 @@ class SamplesDesk:
         pairs = await self._alone(store.pairs) if store else []
         return await in_background(agreement, pairs) if pairs else None
 
+    async def checks(self) -> Checks:
+        """How the judge agrees with people over the run, and whether a few fresh ratings are wanted."""
+        return await self._checks.follow(self.run) if self.run is not None else NO_CHECKS
+
+    async def fresh(self, asked: Asked) -> list[Row]:
+        """The replies whose ratings are wanted, as far as they are read."""
+        store = self._store
+        return await self._alone(lambda: store.fresh(asked)) if store else []
+
+    async def not_now(self, asked: Asked) -> None:
+        """Do not ask again for a while. Raises ``RlaifError``."""
+        if self.run is not None:
+            await self._checks.not_now(self.run, asked)
+
     async def detail(self, row: Row) -> Detail:
         """Everything about one response, read from its file."""
         store = self._store
@@ -130,6 +154,24 @@ class SamplesDesk:
     def mine(self, row: Row) -> Rating | None:
         """What this person gave this response, as far as ratings are read."""
         return self._store.mine(row) if self._store else None
+
+    def pinned(self, row: Row) -> bool:
+        """Whether the row's prompt is pinned, as far as pins are read."""
+        return self._store is not None and self._store.pinned(row)
+
+    async def toggle_pin(self, row: Row) -> bool:
+        """Pin the row's prompt or let go of it; whether it is pinned now. Raises ``RlaifError``."""
+        store = self._store
+        if store is None:
+            raise RlaifError("there is no run to pin in")
+        return await self._alone(lambda: self._toggle_pin(store, row))
+
+    def _toggle_pin(self, store: Store, row: Row) -> bool:
+        try:
+            rollout = self._open(store.run.rollouts(0).with_name(row.file)).rollouts.get(row.id)
+        except OSError:
+            rollout = None
+        return toggle(store.run, Pin(row.prompt_id, rollout.prompt.text if rollout else row.prompt))
 
     async def rate(self, row: Row, score: float | None, note: str = "") -> None:
         """Keep what the person gives; None takes it back. Raises ``RlaifError``, then nothing was kept."""

@@ -104,10 +104,14 @@ def _problem(path: Path, step: int, held_out: bool, why: str) -> Row:
     )  # fmt: skip
 
 
+def first_words(prompt: str) -> str:
+    """As much of a prompt as a row keeps."""
+    return prompt[: 4 * PROMPT_CHARACTERS].strip()[:PROMPT_CHARACTERS]
+
+
 def _row(file: str, held_out: bool, rollout: Rollout, recorded: Recorded) -> Row:
     result, measures = recorded.results.get(rollout.id), recorded.measures.get(rollout.id)
     reward = measures.reward if measures else reward_of(result) if result else None
-    first = rollout.prompt.text[: 4 * PROMPT_CHARACTERS].strip()[:PROMPT_CHARACTERS]
     return Row(
         key=rating_id(rollout.id, held_out=held_out),
         id=rollout.id,
@@ -116,7 +120,7 @@ def _row(file: str, held_out: bool, rollout: Rollout, recorded: Recorded) -> Row
         number=rollout.row,
         held_out=held_out,
         prompt_id=sys.intern(rollout.prompt.id),
-        prompt=sys.intern(first),
+        prompt=sys.intern(first_words(rollout.prompt.text)),
         score=result.score if isinstance(result, Verdict) else None,
         reward=reward,
         kl=measures.kl if measures else None,

@@ -11,9 +11,11 @@ from typing import Literal
 
 from core.ratings import Rating, Ratings, load_ratings, person, ratings_file
 from core.run_dir import RunDir
+from core.spot_checks import Asked, chosen
 
+from ..pins import Pin, load, pins_file
 from .samples_filter import Filter, Marks
-from .samples_rows import FILE, FileRows, Row, Stamp, read_file
+from .samples_rows import FILE, FileRows, Row, Stamp, first_words, read_file
 
 Order = Literal["step", "score", "reward", "length", "kl"]
 ORDERS: tuple[Order, ...] = ("step", "score", "reward", "length", "kl")
@@ -36,8 +38,6 @@ class Query:
     flagged: bool = False
     prompt_id: str = ""
     """Only responses to this prompt and all of them, whatever else is asked; oldest first."""
-    pinned: frozenset[str] = frozenset()
-    """Ids of prompts."""
 
     @property
     def narrowed(self) -> bool:
@@ -79,6 +79,9 @@ class Store:
         self.run = run
         self.me = person()
         self.ratings = Ratings()
+        self._pins: frozenset[str] = frozenset()
+        """Of each pinned prompt its id, or its first words if it has none."""
+        self._pins_stamp: Stamp | None = None
         self._folder = run.rollouts(0).parent
         self._files: dict[str, FileRows] = {}
         self._rated: dict[str, Rating] = {}
@@ -105,6 +108,7 @@ class Store:
             if enough():
                 break
         self._read_ratings()
+        self._read_pins()
         return self._news(len(new) - done, "")
 
     def _news(self, left: int, problem: str) -> News:
@@ -160,6 +164,23 @@ class Store:
             self._ratings_version += 1
             self._version += 1
 
+    def _read_pins(self) -> None:
+        path = pins_file(self.run)
+        try:
+            info = path.stat()
+        except OSError:
+            stamp = None
+        else:
+            stamp = Stamp(info.st_ino, info.st_size, info.st_mtime_ns)
+        if stamp != self._pins_stamp:
+            self._pins_stamp = stamp
+            self._pins = frozenset(_pin_key(pin) for pin in load(self.run))
+            self._version += 1
+
+    def pinned(self, row: Row) -> bool:
+        """Whether the row's prompt is pinned."""
+        return bool(self._pins) and (row.prompt_id in self._pins or f"text:{row.prompt}" in self._pins)
+
     def mine(self, row: Row) -> Rating | None:
         """What this person gave this very response."""
         rating = self._rated.get(row.key)
@@ -170,7 +191,7 @@ class Store:
         return Listing(tuple(_sorted(list(self._matching(query)), query)), self._total, query, self._version)
 
     def _matching(self, query: Query) -> Iterator[Row]:
-        asked = (query.filter, query.flagged, query.prompt_id, query.pinned, self.ratings)
+        asked = (query.filter, query.flagged, query.prompt_id, self._pins, self.ratings)
         if asked != self._asked:
             self._asked, self._found = asked, {}
         for name in sorted(self._files, key=_newest_first):
@@ -196,19 +217,35 @@ class Store:
             if query.flagged and not row.flags:
                 continue
             rated = self.mine(row) if self._rated else None
-            marks = Marks(rated.score if rated else None, row.prompt_id in query.pinned)
+            marks = Marks(rated.score if rated else None, self.pinned(row))
             if query.filter.holds(row, marks, partial(text, at)):
                 yield row
 
+    def fresh(self, asked: Asked) -> list[Row]:
+        """As many replies of a step as are asked for, of all kinds of scores, none of which this person has rated."""
+        files = (file for file in self._files.values() if file.step == asked.step and not file.held_out)
+        rows = (row for file in files for row in file.rows if not row.problem and self.mine(row) is None)
+        return chosen([(row.score, row.key, row) for row in rows if row.score is not None], asked.left)
+
     def pairs(self) -> list[tuple[float, float, str]]:
-        """(rating, judge's score, prompt id) of every response that has both."""
+        """(rating, judge's score, prompt id) of every response that has both, those of other screens among them."""
         rows = (row for file in self._files.values() for row in file.rows if row.key in self._rated)
         both = ((self.mine(row), row) for row in rows)
-        return [
+        here = [
             (rating.score, row.score, row.prompt_id)
             for rating, row in both
             if rating is not None and rating.score is not None and row.score is not None
         ]
+        elsewhere = (rating for rating in self._rated.values() if rating.step is not None)
+        return here + [
+            (rating.score, rating.judge, rating.prompt_id)
+            for rating in elsewhere
+            if rating.score is not None and rating.judge is not None
+        ]
+
+
+def _pin_key(pin: Pin) -> str:
+    return pin.prompt_id or f"text:{first_words(pin.text)}"
 
 
 def _responses(file: FileRows | None) -> int:

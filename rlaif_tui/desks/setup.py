@@ -165,6 +165,12 @@ class SetupDesk:
             problem = "cancelled"
         self._preflight = replace(self._preflight, running=False, problem=problem)
 
+    async def money(self, config: RunConfig) -> str:
+        """What judging may cost, before anything was asked; empty where that cannot be told."""
+        from .setup_money import judge_money
+
+        return await in_background(judge_money, config)
+
     def cancel(self) -> None:
         """End the preflight under way."""
         self._cancelled = True

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+from core.advisor import limits_of
 from core.commands import SETTINGS, Command, ReplaceJudge
 from core.errors import ConfigError
 from core.run_dir import RunDir
 
 from ..background import in_background
 from ..feed import log_tail
+from ..pins import Pin, toggle
 from ..run_facts import RunFacts
+from .followed import Followed, Follower
 
 LAST_WORDS = 5
 _LINES_READ = 50
@@ -18,6 +22,24 @@ _LINES_READ = 50
 
 class TrainDesk:
     """Reads what the events of a run do not tell."""
+
+    def __init__(self) -> None:
+        self._follower: Follower | None = None
+        self._looking = threading.Lock()
+
+    async def follow(self, run: RunDir) -> tuple[Followed, ...]:
+        """The pinned prompts and what is known of them so far; the next look knows more."""
+        return await in_background(self._look, run)
+
+    def _look(self, run: RunDir) -> tuple[Followed, ...]:
+        with self._looking:
+            if self._follower is None or self._follower.run != run:
+                self._follower = Follower(run)
+            return self._follower.look()
+
+    async def toggle(self, run: RunDir, pin: Pin) -> bool:
+        """Pin a prompt or let go of it; whether it is pinned now. Raises ``RunDirError``."""
+        return await in_background(toggle, run, pin)
 
     async def facts(self, run: RunDir) -> RunFacts:
         """The configuration and the end of the log; what cannot be read is not known."""
@@ -40,9 +62,7 @@ def read_facts(run: RunDir) -> RunFacts:
         "judge_cap_usd": config.judge.cap_usd,
     }
     return RunFacts(
-        kl_target=config.ppo.kl_target if config.ppo.kl_controller == "adaptive" else None,
-        kl_pause=config.ppo.kl_pause or None,
-        length_limit=config.rollout.max_new_tokens,
+        limits=limits_of(config),
         configured=tuple((name, values[name]) for name in SETTINGS),
         last_words=words,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from .. import words
-from ..run_facts import RunFacts, cap, setting
+from ..run_facts import UNKNOWN_FACTS, RunFacts, cap, setting
 from ..run_state import RunState
 from ..sentences import UNKNOWN, number
 from ..widgets.braille import Point
 from ..widgets.plot import Plot, Spot
+from .chart_kind import Chart as Chart
+from .chart_kind import field as field
+from .person_page import person_page
 from .series import Points, smooth, value_at
 
 SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
@@ -28,30 +30,6 @@ class Look:
     cursor: int | None = None
     """A step that is read."""
     ascii_only: bool = False
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart: its title, where its figures come from, and what is said beside them."""
-
-    title: str
-    points: Callable[[RunState], Points]
-    pattern: str = ".2f"
-    form: str = "{}"
-    """The value with its unit."""
-    tone: str = "plain"
-    behind: Callable[[RunState], Points] | None = None
-    behind_form: str = "{}"
-    """The value of the line behind with its name."""
-    spots: Callable[[RunState, bool], tuple[Spot, ...]] | None = None
-    limit: Callable[[RunState, RunFacts], tuple[float | None, bool]] | None = None
-    """A dashed line, and whether the axis must reach it."""
-    note: Callable[[RunState, RunFacts], str] | None = None
-
-
-def field(name: str) -> Callable[[RunState], Points]:
-    """One field of ``StepMetrics`` over the run."""
-    return lambda state: state.series(name)
 
 
 def _after_price(state: RunState) -> Points:
@@ -167,15 +145,17 @@ WATCH_PAGE: tuple[Chart, ...] = (
 CHARTS_PER_PAGE = 4
 
 
-def pages(state: RunState | None) -> tuple[tuple[Chart, ...], ...]:
-    """The pages there are: one more where the judge is watched by a referee or with known bad answers."""
-    return (*PAGES, WATCH_PAGE) if state and (state.referee.last or state.canaries.last) else PAGES
+def pages(state: RunState | None, facts: RunFacts = UNKNOWN_FACTS) -> tuple[tuple[Chart, ...], ...]:
+    """The pages there are: one more where a referee or known bad answers watch the judge, one where a person does."""
+    watched = (WATCH_PAGE,) if state and (state.referee.last or state.canaries.last) else ()
+    rated = (person_page(facts.agreement),) if facts.agreement.windows else ()
+    return (*PAGES, *watched, *rated)
 
 
 def plots(state: RunState, facts: RunFacts, look: Look) -> list[Plot]:
     """The four charts of the page that is looked at."""
     marks = tuple((mark.step, plain_letter(mark.letter, look.ascii_only)) for mark in state.markers)
-    shown = pages(state)
+    shown = pages(state, facts)
     return [_plot(chart, state, facts, look, marks) for chart in shown[look.page % len(shown)]]
 
 

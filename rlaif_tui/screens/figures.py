@@ -24,11 +24,12 @@ def status_fields(
     me: str = "",
     now: float | None = None,
     ascii_only: bool = False,
+    machine: tuple[str, str] = ("", ""),
 ) -> list[Field]:
     """The status line: state, progress, phase, pace, time left, cost; what matters least comes last.
 
     ``bar_width`` 0: there is little room, so no bar, no range of the time left, and the pace late. ``me`` is who reads
-    it; ``now`` tells how long ago something was asked for.
+    it; ``now`` tells how long ago something was asked for; ``machine`` is what there is no pane for.
     """
     sign = words.glyph(state, ascii_only=ascii_only)
     fields = [f"{sign} {_asking(state, me, now) or words.word(state)}"]
@@ -41,10 +42,10 @@ def status_fields(
     pace = f"{words.span(each)}/step" if each is not None and state.finished is None else ""
     if state.finished is None:
         fields += [pace if bar_width else "", time_left(state, facts, in_short=not bar_width)]
-    fields += [cost(state, facts), "" if bar_width else pace]
+    load, memory = machine if state.finished is None else ("", "")
+    fields += [cost(state, facts), load, "" if bar_width else pace, memory]
     if state.finished is None:
         fields.append(f"{number(state.tokens_per_s, ',.0f')} tok/s" if state.tokens_per_s is not None else "")
-        fields += [memory("GPU", state.gpu_memory_mb), memory("RSS", state.rss_mb)]
     return [Field(text, "" if index else "bold") for index, text in enumerate(fields)]
 
 
@@ -84,13 +85,6 @@ def cost(state: RunState, facts: RunFacts) -> str:
     """Dollars so far against the cap, if there is one."""
     most = cap(state, facts)
     return words.cost(state) + (f" of ${most:g}" if most is not None else "")
-
-
-def memory(what: str, mebibytes: float | None) -> str:
-    """Memory of the worker in a unit that keeps it short; empty where it is not known."""
-    if mebibytes is None:
-        return ""
-    return f"{what} {mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{what} {mebibytes:.0f} MiB"
 
 
 def bar(state: RunState, width: int, ascii_only: bool) -> str:

@@ -11,6 +11,7 @@ from .overlay import Line
 RUNS_HELP: tuple[Line, ...] = (
     ("score", "held-out judge score before and now; until the second validation, of the first and the newest step"),
     ("state", "● running  ◌ starting  ‖ paused  ■ stopped  ✓ completed  ✗ crashed  ? alive but silent for a minute"),
+    ("judge today", "what the judges of the runs of this folder have cost since midnight; a dash until all are read"),
     ("q", "closes this window only; training goes on"),
 )
 _WIDTH = 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from textual.widgets import Input, TextArea
 
 from core.run_dir import RunDir
 
+from ..desks.judge import JudgeDesk
 from ..words import span
 from .judge_bench import BenchKeys
 from .judge_edit import EditKeys
@@ -30,6 +32,7 @@ class JudgeScreen(EditKeys, BenchKeys):
         Binding("t", "trust", "Trust?", id="judge.trust", tooltip="calibrate: agreement, noise, canaries; a light"),
         Binding("v", "versions", "Versions", id="judge.versions", tooltip="compare with, or go back to, another one"),
         Binding("p", "preview", "Preview", id="judge.preview", tooltip="the exact messages for the selected row"),
+        Binding("x", "exemplar", "Exemplar…", id="judge.exemplar", tooltip="show the judge where you differ from it"),
         Binding("a", "adopt", "Adopt…", id="judge.adopt", tooltip="use it in a new run or in the running one"),
         Binding("s", "next_set", "Samples", id="judge.set", tooltip="other responses: built in, the run's, a file's"),
         Binding("o", "open_data", "Open data", id="judge.data", tooltip="responses of a data file"),
@@ -50,6 +53,10 @@ class JudgeScreen(EditKeys, BenchKeys):
 
     AUTO_FOCUS = ""
 
+    def __init__(self, desk: JudgeDesk, *, ascii_only: bool = False) -> None:
+        super().__init__(desk, ascii_only=ascii_only)
+        self._opening = asyncio.Lock()
+
     def on_mount(self) -> None:
         self.query_one("#rows").focus()
         self.go(self._open())
@@ -61,13 +68,12 @@ class JudgeScreen(EditKeys, BenchKeys):
         if self.is_mounted:
             self.go(self._open())
 
-    def use_data(self, path: str) -> None:
-        """Try the judge on the responses of this file."""
-        self._wanted = ("data", path)
-        if self.is_mounted and self._latest is not None:
-            self.go(self._use("data", path), group="set")
-
     async def _open(self) -> None:
+        # One after the other: what is opened for no run, before one is in view, must not come after the run's.
+        async with self._opening:
+            await self._open_now()
+
+    async def _open_now(self) -> None:
         dirty = self._latest is not None and self.unsaved
         opened = await self.desk.open(self.run, fresh=self._latest is None)
         self.run_uses = opened.base.version if self.run and opened.base.origin == "the run's" else ""
@@ -90,12 +96,18 @@ class JudgeScreen(EditKeys, BenchKeys):
             await self._use("built-in")
             if kind == "data":
                 self.tell(problem, "warning")
+        if self._wanted is None:
+            await self.try_offered()
 
     async def poll(self) -> None:
         if self._latest is None:
             return
         before, what = self.bench.work, self.bench.work.what if self.bench.work else ""
-        bench = self.desk.look(self.checked.version if self.checked else "", self.old.version)
+        bench = self.desk.look(
+            self.checked.version if self.checked else "",
+            self.old.version,
+            self.checked.exemplars if self.checked else frozenset(),
+        )
         if bench is self.bench:
             return
         if before and bench.work is None and what == "diff":

@@ -7,24 +7,19 @@ import statistics
 from dataclasses import replace
 
 from core.errors import JudgeError, RlaifError
-from core.run_dir import RunDir
 
-from ..desks.judge_state import Checked, Row, SetKind, Version, What
+from ..desks.judge_state import Checked, Row, Version, What
 from ..text import one_line
 from ..widgets.rows import Column
 from .judge_ask import AskScreen, PickScreen
 from .judge_rate import RateScreen, blind_order
-from .judge_view import JudgeView
+from .judge_responses import ResponseKeys
 
 _VERSION_COLUMNS = (Column("name"), Column("version", 12), Column("from", 24))
-_SETS: tuple[SetKind, ...] = ("built-in", "run", "data")
 
 
-class BenchKeys(JudgeView):
+class BenchKeys(ResponseKeys):
     """What keys do to the right of the editor."""
-
-    run: RunDir | None = None
-    _wanted: tuple[SetKind, str] | None = None
 
     def action_score(self) -> None:
         self.go(self._start("score"))
@@ -79,40 +74,6 @@ class BenchKeys(JudgeView):
             return f"'{text}' is no amount: write dollars such as 5 or 0.50, or none"
         self.desk.set_cap(cap)
         await self.poll()
-        return ""
-
-    async def _use(self, kind: SetKind, path: str = "") -> None:
-        await self.desk.use(kind, path)
-        await self.poll()
-
-    def action_next_set(self) -> None:
-        known = [kind for kind in _SETS if self._available(kind)]
-        at = known.index(self.bench.set.kind) if self.bench.set.kind in known else -1
-        kind = known[(at + 1) % len(known)]
-        path = self._wanted[1] if self._wanted and kind == "data" else ""
-        if kind == self.bench.set.kind and kind != "run":
-            self.tell("these are the only responses there are: o opens a data file")
-            return
-        self._wanted = (kind, path) if kind == "data" else (kind, self._wanted[1] if self._wanted else "")
-        self.go(self._use(kind, path), group="set")
-
-    def _available(self, kind: SetKind) -> bool:
-        if kind == "run":
-            return self.run is not None
-        return kind == "built-in" or bool(self._wanted and self._wanted[1])
-
-    def action_open_data(self) -> None:
-        words = "A file with a response column, or with chosen and rejected answers: CSV, JSON lines or Parquet."
-        value = self._wanted[1] if self._wanted else ""
-        self.app.push_screen(AskScreen("open responses", words, value, self._open_data))
-
-    async def _open_data(self, path: str, again: bool) -> str:  # noqa: ARG002
-        before = self.bench.set
-        await self.desk.use("data", path)
-        await self.poll()
-        if self.bench.set is before:
-            return self.bench.problem
-        self._wanted = ("data", path)
         return ""
 
     def action_rate(self) -> None:

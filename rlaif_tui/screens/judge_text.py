@@ -120,7 +120,7 @@ def cells(row: Row, place: int, shown_columns: Sequence[Column] = (_SPREAD, _TIM
         _COST: _cost(shown),
     }
     return [
-        Cell(str(place), "$foreground 55%"),
+        Cell(f"{place}{'h' if row.held else ''}", "$foreground 55%"),
         Cell("–" if row.mine is None else f"{row.mine:g}"),
         _score(row.old),
         _score(row.new, bold=True),
@@ -139,6 +139,8 @@ def _score(sample: ScoredSample | None, *, bold: bool = False) -> Cell:
 
 
 def _why(row: Row, shown: ScoredSample | None) -> Cell:
+    if row.exemplar:
+        return Cell("an exemplar in the text: the judge is shown it", "$foreground 55%")
     if shown is None:
         return Cell(row.item.request.response or "(empty)", "$foreground 55%")
     if shown.score is None:

@@ -29,7 +29,12 @@ _HELP: tuple[Line, ...] = (
     ("Δ", "new minus old; two points and more are marked"),
     ("±", "deviation of repeated judgements, or of the judge's probabilities; + and - change the repeats"),
     ("✗", "no verdict: the reason stands beside it; it is never a score"),
-    ("you", "the mark you gave blind; where you and the judge differ by 3 or more the row says so"),
+    (
+        "you",
+        "the mark you gave blind; where you and the judge differ by 3 or more the row says so, and x shows it "
+        "to the judge as an exemplar",
+    ),
+    ("h", "behind the number: of the third that is kept for measuring; it is never shown to the judge"),
     ("ρ", "rank agreement with your marks, with its 95 % interval: 20 marks leave about ±0.25"),
     ("canaries", "answers that deserve nothing; one that scores 6 or more is a judge that a policy will fool"),
     ("green, amber, red", "agreement, canaries and noise together; t says why"),
@@ -137,8 +142,10 @@ class JudgeView(View):
         self.set_class(bench.work is not None, "-working")
         self.query_one("#work", FieldLine).show([Field(judge_text.work_words(bench.work))])
         self.query_one("#empty", Sentence).say(
-            f"✗ {one_line(bench.problem)}" if bench.problem else "No responses yet: o opens a file, s takes others."
-        )
+            f"✗ {one_line(bench.problem)}" if bench.problem
+            else "No responses yet: o opens a file, s takes others." if bench.set.title
+            else "reading the responses…"
+        )  # fmt: skip
         self._draw_head()
         self._draw_sums()
         self._draw_detail()
@@ -174,6 +181,7 @@ class JudgeView(View):
         width = max(20, self.query_one("#bench").content_size.width - 2)  # while it is hidden it has no size itself
         room = 5 if self.has_class("-tall") else 2
         words = [self.bench.problem] if self.bench.problem and self.bench.rows else []
+        words += [f"! {warning}" for warning in self.bench.warnings]
         lines = [line for text in (*words, *self.bench.sums) for line in wrap_at_most(one_line(text), width, room)]
         sums.set_class(bool(words), "-bad")
         sums.display = bool(lines)

@@ -21,5 +21,6 @@ RUN_KEYS: list[BindingType] = [
     Binding(
         "D", "care('remove')", "Archive", id="runs.remove", tooltip="put a run away or delete it, after a question"
     ),
+    Binding("e", "care('export')", "Export", id="runs.export", tooltip="report, metrics or responses as a file"),
     Binding("o", "care('folder')", "Folder", id="runs.folder", tooltip="the runs of another folder"),
 ]

@@ -18,6 +18,17 @@ def is_live(entry: Entry) -> bool:
     return isinstance(entry, RunState) and entry.word in ("starting", "running", "paused")
 
 
+def offers(action: str, entry: Entry) -> bool:
+    """Whether this can be done to a run: some of it needs to be read first, and no worker in the way."""
+    match action:
+        case "open" | "export":
+            return isinstance(entry, RunState)
+        case "restart":
+            return isinstance(entry, RunState) and entry.word in ("crashed", "stopped")
+        case _:  # another name, another place
+            return entry is not None and not is_live(entry)
+
+
 def identity(entry: Entry) -> object:
     """What tells an entry from the one before: a state is a new object whenever anything in it is new."""
     return id(entry) if isinstance(entry, RunState) else entry

@@ -14,16 +14,17 @@ from textual.widgets import Input
 from core.errors import RlaifError
 
 from ..background import begin
-from ..desks.runs import Entry, RunsDesk
-from ..run_state import RunState
+from ..desks.runs import Entry, RunsDesk, Surroundings
 from ..text import one_line
 from ..widgets.line import Field, FieldLine, Sentence
 from ..widgets.run_list import RunList
 from . import run_care
 from .help import RUNS_HELP
 from .overlay import Line
+from .run_export import export
 from .run_keys import RUN_KEYS
-from .run_rows import detail_text, identity, is_live, matches, run_row
+from .run_line import folder, line_fields
+from .run_rows import detail_text, identity, is_live, matches, offers, run_row
 from .view import View
 
 EMPTY = "No runs yet.  n new run, d offline demo (about a minute, no network)."
@@ -59,6 +60,7 @@ class RunsScreen(View):
         self._ascii = ascii_only
         self._entries: dict[str, Entry] = {}
         self._drawn: tuple[object, ...] = ()
+        self._around = Surroundings()
         self._wanted = ""
         """Run to put the cursor on once it is in the list."""
 
@@ -111,6 +113,9 @@ class RunsScreen(View):
             found[run.name] = await self._desk.read(run)
             if self not in self.app.screen_stack or folder != self._desk.root:
                 return
+        before, self._around = self._around, await self._desk.surroundings()
+        if self._around != before:
+            self._drawn = ()
         self._take(found)
 
     def choose(self, name: str) -> None:
@@ -147,14 +152,16 @@ class RunsScreen(View):
         self.set_class(not rows, "-empty")
         nothing = f"0 of {len(self._entries)} runs match {one_line(words)}; esc shows all" if words else EMPTY
         self.query_one("#empty", Sentence).say("" if rows else nothing)
-        some = Field(f"{len(rows)} of them match {words}" if words else "", "bold")
-        where = Field(f"in {self._desk.root}", "$foreground 75%")
-        self.query_one("#where", FieldLine).show([Field(self.in_short()), some, where])
+        self._show_where(f"{len(rows)} of them match {words}" if words else "")
         if self.focused is None:
             self.query_one("#runs").focus()
         self._go_to_wanted()
         self._show_detail()
         self.say_size()
+
+    def _show_where(self, found: str) -> None:
+        fields = line_fields(self.in_short(), found, self._around, self._entries.values(), self._desk.now())
+        self.query_one("#where", FieldLine).show(fields, folder(self._desk.root))
 
     def _go_to_wanted(self) -> None:
         if self._wanted in self._entries and self.is_mounted:
@@ -183,14 +190,9 @@ class RunsScreen(View):
         if not self.is_mounted:
             return True
         action = str(parameters[0]) if action == "care" else action
-        entry = self._entries.get(self.chosen or "")
         match action:
-            case "open":
-                return isinstance(entry, RunState)
-            case "restart":
-                return isinstance(entry, RunState) and entry.word in ("crashed", "stopped")
-            case "rename" | "remove":
-                return self.chosen is not None and entry is not None and not is_live(entry)
+            case "open" | "export" | "restart" | "rename" | "remove":
+                return offers(action, self._entries.get(self.chosen or ""))
             case "demo":
                 return not self._entries
             case "filter":
@@ -211,7 +213,7 @@ class RunsScreen(View):
     def action_care(self, what: str) -> None:
         """Something that asks first, and takes its time: beside the loop of the screen."""
         chosen = self.chosen or ""
-        work = {"rename": self._rename, "remove": self._remove, "demo": self._demo, "folder": self._folder}[what]
+        work = getattr(self, f"_{what}")
         begin(self, lambda: work(chosen), group=what)
 
     async def _rename(self, name: str) -> None:
@@ -231,6 +233,9 @@ class RunsScreen(View):
     async def _demo(self, _: str) -> None:
         if name := await run_care.demo(self, self._desk):
             self.post_message(self.OpenAsked(name))
+
+    async def _export(self, name: str) -> None:
+        await export(self, self._desk.run(name), self._desk.now())
 
     async def _folder(self, _: str) -> None:
         if await run_care.open_folder(self, self._desk):

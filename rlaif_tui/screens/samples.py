@@ -11,8 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
+from core.errors import RlaifError
 from core.run_dir import RunDir
 
+from ..background import begin
+from ..desks.checks import NO_CHECKS
 from ..desks.samples import SamplesDesk
 from ..desks.samples_filter import STATES, Filter
 from ..desks.samples_rows import Row
@@ -37,11 +40,18 @@ class SamplesScreen(AskingView):
     CSS_PATH = "samples.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "rate", "Rate", id="samples.rate", tooltip="score replies one by one, the judge hidden"),
+        Binding("d", "not_now", "Not now", id="samples.not-now", tooltip="do not ask for ratings again for a while"),
         Binding("slash", "filter", "Filter", key_display="/", id="samples.filter", tooltip=FILTER_HINT),
         Binding("o", "order", "Order", id="samples.order", tooltip="by step, score, reward, length, KL"),
         Binding("f", "flagged", "Flagged", id="samples.flagged", tooltip="only what the judge marked, and back"),
         Binding("i", "prompt", "Same prompt", id="samples.prompt", tooltip="this prompt through time, and back"),
-        Binding("p", "pin", "Pin", id="samples.pin", tooltip="mark this prompt; the filter 'pinned' shows all marked"),
+        Binding(
+            "p",
+            "pin",
+            "Pin",
+            id="samples.pin",
+            tooltip="follow this prompt, in 5 Train too; the filter 'pinned' shows all such",
+        ),
         Binding("z", "zoom", "Zoom", id="samples.zoom", tooltip="the whole reply, and back"),
         Binding(
             "left_square_bracket", "step(-1)", "Reply", key_display="[", id="samples.previous", tooltip="reply before"
@@ -81,6 +91,7 @@ class SamplesScreen(AskingView):
         self.desk.attach(run)
         self._news, self.detail, self._agreement, self._touched = News(), None, None, False
         self._agreed_for, self._waiting, self.round = (0, False), "", None
+        self.checks = NO_CHECKS
         self.wish = replace(self.wish, prompt_id="")
         self._loads += 1  # what is still being listed is of the run before
         if self.is_mounted:
@@ -101,6 +112,11 @@ class SamplesScreen(AskingView):
         if news.rated and due != self._agreed_for and self.round is None:
             self._agreed_for = due
             self.do(self._agree, "agreement")
+        if run is not None:
+            begin(self, self.check)
+
+    def checked(self) -> None:
+        self._show_status()
 
     async def _agree(self) -> None:
         self._agreement = await self.desk.agreement()
@@ -138,12 +154,13 @@ class SamplesScreen(AskingView):
 
     def _cells(self, index: int) -> Sequence[Cell]:
         row = self.listing.rows[index]
-        query = self.listing.query
-        return cells(row, self.desk.mine(row), query.order, pinned=row.prompt_id in query.pinned)
+        return cells(row, self.desk.mine(row), self.listing.query.order, pinned=self.desk.pinned(row))
 
     def _show_status(self) -> None:
         if self.round is None:
-            self.query_one("#status", FieldLine).show(status_fields(self._news, self.listing, self._agreement))
+            self.query_one("#status", FieldLine).show(
+                status_fields(self._news, self.listing, self._agreement, self.checks)
+            )
 
     def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
         self._touched = self._touched or message.index > 0
@@ -174,6 +191,8 @@ class SamplesScreen(AskingView):
             return super().check_action(action, parameters)
         if self.round is not None or self.query_one(AskLine).what:
             return False
+        if action == "not_now":
+            return self.checks.asked is not None
         if action == "back":
             return self.has_class("-open") or self.wish.narrowed
         if action == "step":
@@ -197,7 +216,14 @@ class SamplesScreen(AskingView):
 
     def action_pin(self) -> None:
         if self.row is not None and self.row.prompt_id:
-            self.ask_for(replace(self.wish, pinned=self.wish.pinned ^ {self.row.prompt_id}))
+            self.do(partial(self._pin, self.row), "pin")
+
+    async def _pin(self, row: Row) -> None:
+        try:
+            await self.desk.toggle_pin(row)
+        except RlaifError as error:
+            self.tell(str(error), error=True)
+        await self.poll()
 
     def action_step(self, by: int) -> None:
         self.query_one(RowList).action_move(by)
@@ -219,7 +245,8 @@ class SamplesScreen(AskingView):
             self.ask_for(replace(query, flagged=False, filter=Filter()))
 
     async def action_rate(self) -> None:
-        await self.begin_round(self.listing.rows, self.row if self.has_class("-open") else None)
+        if self.wish.narrowed or self.has_class("-open") or not await self.begin_fresh_round():
+            await self.begin_round(self.listing.rows, self.row if self.has_class("-open") else None)
 
     async def round_ended(self) -> None:
         self.focus_pane()
@@ -236,6 +263,10 @@ _EXPLAINED: tuple[Line, ...] = (
     ("score", "what the judge gave, 0 to 10; — where it gave none"),
     ("you", "what you gave; r scores replies one by one, in an order that tells nothing, the judge hidden"),
     ("agreement", "rank correlation ρ of your scores and the judge's, with its 95 % interval over prompts"),
+    (
+        "fresh replies",
+        "every so many steps a few blind ratings are wanted, to see whether the judge still agrees with you",
+    ),
     ("KL", "how far the model has moved on this reply, nats; orange tokens are likelier than at the start, blue rarer"),
     ("v12", "a reply to a held-out prompt, of the validation at step 12"),
     *((name, f"in the filter: {meaning}") for name, meaning in STATES.items()),

@@ -147,7 +147,6 @@ class AskingView(RatingView):
             "order": query.order,
             "turned": query.turned,
             "flagged": query.flagged,
-            "pinned": sorted(query.pinned),
             "row": self.row.key if self.row else self.wanted_key,
         }
 
@@ -156,13 +155,12 @@ class AskingView(RatingView):
             wanted = parse(str(memory.get("filter", "")))
         except FilterError:
             wanted = Filter()
-        order, pinned, row = memory.get("order"), memory.get("pinned"), memory.get("row")
+        order, row = memory.get("order"), memory.get("row")
         self.wish = Query(
             filter=wanted,
             order=next((known for known in ORDERS if known == order), "step"),
             turned=memory.get("turned") is True,
             flagged=memory.get("flagged") is True,
-            pinned=frozenset(str(each) for each in pinned) if isinstance(pinned, list) else frozenset(),
         )
         self.wanted_key = row if isinstance(row, str) else ""
         if self.is_mounted:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.ratings import Rating
 
+from ..desks.checks import NO_CHECKS, Checks
 from ..desks.samples_rows import Row
 from ..desks.samples_store import Listing, News, Order, Query
 from ..sentences import number
@@ -71,7 +72,7 @@ def order_words(query: Query) -> str:
     return _ORDER_WORDS[query.order][query.turned]
 
 
-def status_fields(news: News, listing: Listing, agreement: Figure | None) -> list[Field]:
+def status_fields(news: News, listing: Listing, agreement: Figure | None, checks: Checks = NO_CHECKS) -> list[Field]:
     """What is shown, of how much, in which order, and how well the judge agrees with the person."""
     query = listing.query
     fields = [Field("1 reply" if news.total == 1 else f"{news.total:,} replies", "bold")]
@@ -81,6 +82,8 @@ def status_fields(news: News, listing: Listing, agreement: Figure | None) -> lis
         fields.append(Field(f"{shown} ({len(listing.rows):,})", "$text-warning"))
     if news.problem:
         fields.append(Field(f"! {news.problem}", "$text-warning"))
+    if checks.asked is not None:
+        fields.append(Field(f"{checks.asked.left} fresh to rate: r (d: not now)", "$primary"))
     fields.append(Field(order_words(query), DIM))
     if news.left:
         fields.append(Field(f"reading, {news.files:,} of {news.files + news.left:,} steps", DIM))
@@ -88,6 +91,11 @@ def status_fields(news: News, listing: Listing, agreement: Figure | None) -> lis
     if agreement is not None and agreement.value is not None:
         interval = f" [{agreement.ci95[0]:.2f}, {agreement.ci95[1]:.2f}]" if agreement.ci95 else ""
         fields.append(Field(f"agreement ρ {agreement.value:.2f}{interval}", DIM))
+    newest = checks.agreement.newest
+    if newest is not None and newest.rho.value is not None and checks.agreement.rated > newest.n:
+        fields.append(Field(f"last {newest.n} ρ {newest.rho.value:.2f}", DIM))
+    if checks.agreement.alarm:
+        fields.append(Field(f"! {checks.agreement.alarm}", "$text-warning"))
     if news.damaged_ratings:
         fields.append(Field(f"! {news.damaged_ratings} damaged ratings passed over", "$text-warning"))
     return fields

@@ -108,3 +108,16 @@ class RatingFrame(ResponseFrame):
         if not self._noting:
             self._noting = what == "note"
             self.post_message(self.Asked(what))
+
+
+class RateableFrame(RatingFrame):
+    """A reply that is rated where it stands: its keys are scores only while ``rating``, without a queue behind it."""
+
+    rating = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "score":
+            return self.rating
+        if action == "ask":
+            return self.rating and parameters[0] in ("undo", "end")
+        return super().check_action(action, parameters)

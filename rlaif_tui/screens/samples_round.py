@@ -8,6 +8,7 @@ from textual.content import Content
 
 from core.errors import RlaifError
 
+from ..desks.checks import NO_CHECKS
 from ..desks.samples import SamplesDesk
 from ..desks.samples_rows import Row
 from ..text import one_line
@@ -28,6 +29,8 @@ class RatingView(View):
         self.desk = desk
         self.round: Round | None = None
         """The round that is rated now."""
+        self.checks = NO_CHECKS
+        """What people have said over the run, and whether more is wanted."""
 
     def tell(self, text: str, *, error: bool = False) -> None:
         """A message in the corner; its text may be anyone's."""
@@ -45,6 +48,34 @@ class RatingView(View):
         self.query_one(RatingFrame).focus()
         self.refresh_bindings()
         await self._show_next()
+
+    async def begin_fresh_round(self) -> bool:
+        """Rate the few fresh replies that are wanted now; whether there are any."""
+        fresh = await self.desk.fresh(self.checks.asked) if self.checks.asked is not None else []
+        if fresh:
+            await self.begin_round(fresh, None)
+        return bool(fresh)
+
+    async def check(self) -> None:
+        """Take up what people have said, and whether more is wanted. It may take seconds."""
+        run = self.desk.run
+        found = await self.desk.checks()
+        if run is self.desk.run and found != self.checks:
+            self.checks = found
+            self.checked()
+            self.refresh_bindings()
+
+    def checked(self) -> None:
+        """Show what has changed."""
+
+    async def action_not_now(self) -> None:
+        if self.checks.asked is None:
+            return
+        try:
+            await self.desk.not_now(self.checks.asked)
+        except RlaifError as error:
+            self.tell(str(error), error=True)
+        await self.check()
 
     async def _show_next(self) -> None:
         assert self.round is not None

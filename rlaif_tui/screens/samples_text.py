@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from textual.content import Content
 
@@ -12,6 +11,7 @@ from core.types import JudgeFailure, JudgeResult, Prompt, Verdict
 
 from ..desks.samples import Detail, Piece
 from ..sentences import UNKNOWN, number
+from ..styled import Line, styled_lines
 from ..text import clip, one_line, safe, wrap
 from ..widgets.braille import draw
 from ..words import span
@@ -24,9 +24,6 @@ MORE, LESS = "#e69f00", "#56b4e9"
 DIM = "$foreground 75%"
 KL_ROWS = 2
 _GUTTER = 3
-
-Line = list[tuple[str, str]]
-"""(text, style) of the parts of one line."""
 
 
 def detail_content(
@@ -88,25 +85,7 @@ def _response(detail: Detail, width: int, *, coloured: bool) -> list[Line]:
 
 def coloured_lines(pieces: Sequence[Piece], width: int) -> list[Line]:
     """The response wrapped, each character on the shade of its token."""
-    shown, shades = [], []
-    for piece in pieces:
-        text = safe(piece.text).replace("\t", "    ")
-        shown.append(text)
-        shades += [shade(piece.kl)] * len(text)
-    whole = "".join(shown)
-    lines, at = [], 0
-    for line in wrap(whole, width):
-        marked = []
-        for character in line:
-            while at < len(whole) and whole[at] != character and whole[at].isspace():  # dropped where a line was broken
-                at += 1
-            own = at < len(whole) and whole[at] == character
-            marked.append((character, shades[at] if own else ""))
-            at += own
-        lines.append(
-            [("".join(c for c, _ in part), style) for style, part in groupby(marked, key=lambda each: each[1])]
-        )
-    return lines
+    return styled_lines(((safe(piece.text), shade(piece.kl)) for piece in pieces), width)
 
 
 def shade(kl: float | None) -> str:

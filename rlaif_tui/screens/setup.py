@@ -200,7 +200,7 @@ class SetupScreen(SetupView):
 
     async def _start(self, form: Form) -> None:
         choices = [Choice("s", "start", "start it in the background")]
-        question = says.start_question(form, self.preflight)
+        question = says.start_question(form, self.preflight, self._money)
         if await self.app.push_screen_wait(AskChoice("start this run", question, choices)) is None:
             return
         self._desk.cancel()

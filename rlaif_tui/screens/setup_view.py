@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from core.config import RunConfig
 from core.config_schema import Key
 
 from ..background import begin
@@ -24,7 +25,7 @@ from . import setup_words as says
 from .overlay import Line
 from .view import View
 
-_KEEP_AFTER_S = 0.3
+KEEP_AFTER_S = 0.3
 
 
 class SetupView(View):
@@ -45,6 +46,10 @@ class SetupView(View):
         self._kept: Form | None = None
         self._problem = ""
         self._drawn: tuple[object, ...] = ()
+        self._money = ""
+        """What judging may cost, as far as that is known without asking."""
+        self._priced: RunConfig | None = None
+        """What that was told of."""
 
     @property
     def form(self) -> Form | None:
@@ -102,6 +107,8 @@ class SetupView(View):
 
     async def poll(self) -> None:
         await self._load()
+        if self._checked.config is not self._priced:
+            await self._price()
         self._draw_preflight()
 
     async def _load(self) -> None:
@@ -139,6 +146,11 @@ class SetupView(View):
         self._form, self._checked = form, check(form)
         self._draw()
 
+    async def _price(self) -> None:
+        """Say what the judge of this draft may cost; one with faults costs nothing yet."""
+        config = self._priced = self._checked.config
+        self._money = await self._desk.money(config) if config is not None else ""
+
     def _set(self, path: str, text: str) -> None:
         if self._form is None or self._form.texts[path] == text:
             return
@@ -146,7 +158,7 @@ class SetupView(View):
         begin(self, self._keep_soon, group="keep")
 
     async def _keep_soon(self) -> None:
-        await asyncio.sleep(_KEEP_AFTER_S)
+        await asyncio.sleep(KEEP_AFTER_S)
         await self._keep()
 
     async def _keep(self) -> None:
@@ -204,14 +216,16 @@ class SetupView(View):
             return
         elapsed = int(time.monotonic() - preflight.since) if preflight and preflight.running else 0
         width = self.query_one("#checks").scrollable_content_region.width
-        if (shape := (preflight, elapsed, form, width)) == self._drawn:
+        if (shape := (preflight, elapsed, form, width, self._money)) == self._drawn:
             return
         self._drawn = shape
         words = says.summary(preflight, form, elapsed)
         self.query_one("#checks").border_title = Content(one_line(f"preflight: {words}"))
         more = "  p shows it" if preflight else "  ctrl+r runs it"
-        self.query_one("#brief", FieldLine).show([Field(f"preflight: {words}{more}", "$foreground 85%")])
-        self.query_one("#forecast", Sentence).say(one_line(f"forecast  {says.forecast(preflight, form)}"))
+        brief = [Field(f"preflight: {words}{more}", "$foreground 85%")]
+        brief += [Field(f"judge {self._money}", "$foreground 75%")] if self._money else []
+        self.query_one("#brief", FieldLine).show(brief)
+        self.query_one("#forecast", Sentence).say(one_line(f"forecast  {says.forecast(preflight, form, self._money)}"))
         told = self.query_one("#told", Static)
         if preflight is None:
             told.update(Content(says.NOT_RUN))

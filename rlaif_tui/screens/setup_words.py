@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
@@ -23,8 +24,14 @@ HELP: Sequence[Line] = (
     ("draft      ", "What is typed is on disk within a second and comes back; nothing starts before ctrl+g."),
     ("value      ", "As --set takes it: text without quotes, lists and tables as TOML. Bold: not the default."),
     ("preflight  ", "Ten checks in a process of their own; a check that could not be made says which one it needs."),
-    ("forecast   ", "From the dry batch of the preflight; — until there was one of this very draft."),
+    (
+        "forecast   ",
+        "Memory and time from the dry batch of the preflight, — until there was one of this very draft. "
+        "Dollars: the judge's prompt, shortest to longest, times its price; from the preflight on as measured.",
+    ),
 )
+_MEASURED = re.compile(r"~\$[\d.]+ for the run(?:, stopped at the cap of \$[\d.]+)?")
+"""What the preflight's judge check says of the whole run."""
 _MARKS = {True: "✓", False: "✗", None: "–"}
 _ASCII_MARKS = {True: "+", False: "x", None: "-"}
 _PASSED_ROWS = 2
@@ -121,18 +128,23 @@ def _heads(line: CheckLine) -> str:
     )
 
 
-def forecast(preflight: Preflight | None, form: Form) -> str:
-    """Memory, disk and time from the preflight of this very draft."""
+def forecast(preflight: Preflight | None, form: Form, money: str = "") -> str:
+    """Memory, disk and time from the preflight of this very draft, and dollars: as measured there, else ``money``."""
     if preflight is None or preflight.texts != form.texts:
-        return "—; ctrl+r measures memory, time and the judge's price"
+        return f"—; ctrl+r measures memory and time; judge {money or '—'}"
     told = {line.name: line for line in preflight.lines}
+    judged = told.get("judge")
+    if judged is not None and judged.ok and (measured := _MEASURED.search(judged.evidence)):
+        money = measured[0]
+    judge = f"; judge {money}" if money else ""
     resources = told.get("resources")
     if resources is None or not resources.ok:
-        return "—; the preflight is under way" if preflight.running else "—; the preflight did not get that far"
-    return resources.evidence
+        why = "the preflight is under way" if preflight.running else "the preflight did not get that far"
+        return f"—; {why}{judge}"
+    return f"{resources.evidence}{judge}"
 
 
-def start_question(form: Form, preflight: Preflight | None) -> str:
+def start_question(form: Form, preflight: Preflight | None, money: str = "") -> str:
     """All that a start commits to."""
     texts = form.texts
     judge = texts["judge.file"] or f"{texts['judge.backend']} (offline rules)"
@@ -143,7 +155,7 @@ def start_question(form: Form, preflight: Preflight | None) -> str:
         f"data      {texts['data.path']}",
         f"judge     {judge}, {cap}",
         f"steps     {texts['run.steps']}, {texts['rollout.batch_size']} responses each, seed {texts['run.seed']}",
-        f"forecast  {forecast(preflight, form)}",
+        f"forecast  {forecast(preflight, form, money)}",
     ]
     if "judge" in told and told["judge"].ok:
         lines.append(f"price     {told['judge'].evidence}")

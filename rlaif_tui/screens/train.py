@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
 
 from core.commands import SETTINGS, CheckpointNow, Command, Pause, Resume, Set, Stop, name_of
+from core.errors import RunDirError
+from core.run_dir import RunDir
+from core.spot_checks import Asked as Ratings
 
 from .. import words
-from ..concerns import notices
+from ..background import begin
+from ..concerns import explained, notices
+from ..pins import Pin
 from ..run_facts import setting
+from ..text import one_line
 from ..widgets.chart import MetricChart
 from ..widgets.sample import SampleCard
 from .charts import SMOOTHINGS, pages
 from .dialogs import AskChoice, AskText, Choice
 from .overlay import Line, Overlay
+from .run_export import export
 from .train_keys import TRAIN_KEYS
-from .train_samples import PINS, shown, toggle
+from .train_samples import pin_of, shown
 from .train_view import CHART_IDS, PANES, TrainView
 from .tune import TuneDialog, Wish
 
@@ -52,18 +60,15 @@ class TrainScreen(TrainView):
         """The person wants a dead run to go on from its last checkpoint."""
 
     def memory(self) -> dict[str, Any]:
-        pins = [*(pin.sample.prompt for pin in self.pins), *self._lost_pins]
-        return {"page": self.look.page, "log": self.look.log, "smoothing": self.look.smoothing, "pins": pins}
+        return {"page": self.look.page, "log": self.look.log, "smoothing": self.look.smoothing}
 
     def recall(self, memory: dict[str, Any]) -> None:
         page, log, smoothing = (memory.get(name) for name in ("page", "log", "smoothing"))
-        if isinstance(page, int) and 0 <= page < len(pages(None)) + 1:
+        if isinstance(page, int) and 0 <= page < len(pages(None)) + 2:
             self.look = replace(self.look, page=page)
         if isinstance(smoothing, int) and 0 <= smoothing < len(SMOOTHINGS):
             self.look = replace(self.look, smoothing=int(smoothing))
         self.look = replace(self.look, log=log is True)
-        if isinstance(pins := memory.get("pins"), list):
-            self._lost_pins = tuple(prompt for prompt in pins if isinstance(prompt, str))[:PINS]
         if self.is_mounted:
             self._draw()
 
@@ -77,8 +82,12 @@ class TrainScreen(TrainView):
                 return word == "paused"
             case "checkpoint" | "stop" | "tune" | "judge":
                 return live
+            case "not_now":
+                return self.facts.asked is not None
             case "restart":
                 return word in ("crashed", "stopped")
+            case "export":
+                return self.state is not None and self._run is not None
             case _:
                 return True
 
@@ -112,6 +121,11 @@ class TrainScreen(TrainView):
         for name, value in wishes or ():
             self.post_message(self.Asked(Set(name=name, value=value)))
 
+    def action_export(self) -> None:
+        run = self._run
+        if run is not None:
+            begin(self, lambda: export(self, run, self._now()), group="export")
+
     def action_judge(self) -> None:
         text = (
             "Judge file, or name of a built-in judge. It scores recent and held-out responses first, so that the jump "
@@ -124,7 +138,18 @@ class TrainScreen(TrainView):
             self.post_message(self.JudgeAsked(path))
 
     def action_page(self) -> None:
-        self._look(page=(self.look.page + 1) % len(pages(self.state)))
+        self._look(page=(self.look.page + 1) % len(pages(self.state, self.facts)))
+
+    def action_not_now(self) -> None:
+        if self._run is not None and self.facts.asked is not None:
+            begin(self, partial(self._not_now, self._run, self.facts.asked), group="not-now")
+
+    async def _not_now(self, run: RunDir, asked: Ratings) -> None:
+        try:
+            await self._checks.not_now(run, asked)
+        except RunDirError as error:
+            self.app.notify(one_line(str(error)), severity="error", markup=False)
+        await self._check()
 
     def action_log_scale(self) -> None:
         self._look(log=not self.look.log)
@@ -165,13 +190,16 @@ class TrainScreen(TrainView):
 
     def action_pin(self) -> None:
         state = self._held or self.state
-        found = shown(state, self.pins, self._index) if state else None
-        if state is None or found is None:
-            return
-        self.pins = toggle(self.pins, found)
-        # Stay with the sample that was pinned or let go of.
-        at = (shown(state, self.pins, index) for index in range(found.count + 1))
-        self._index = next((s.index for s in at if s and s.sample.prompt == found.sample.prompt), 0)
+        found = shown(state, self.followed, self._index) if state else None
+        if found is not None and self._run is not None:
+            begin(self, partial(self._pin, self._run, pin_of(found.sample)), group="pin")
+
+    async def _pin(self, run: RunDir, pin: Pin) -> None:
+        try:
+            await self._desk.toggle(run, pin)
+        except RunDirError as error:
+            self.app.notify(one_line(str(error)), severity="error", markup=False)
+        await self._follow()
         self._show_sample()
 
     def action_pane(self, by: int) -> None:
@@ -203,7 +231,11 @@ class TrainScreen(TrainView):
     def action_warnings(self) -> None:
         if self.state is None:
             return
-        now = [("✗ " if n.severity == "error" else "! ", n.text) for n in notices(self.state, self.facts)]
+        now: list[Line] = []
+        more = explained(self.state, self.facts)
+        for notice in notices(self.state, self.facts):
+            now.append(({"error": "✗ ", "warning": "! ", "info": "  "}[notice.severity], notice.text))
+            now += [("  ", f"  {text}") for text in more.get(notice.text, [])]
         lines: list[Line] = [("Now", ""), *(now or [("  ", "nothing: " + words.health(self.state).text)])]
         told = [words.log_line(message) for message in self.state.warnings]
         if told:

@@ -24,6 +24,8 @@ TRAIN_KEYS: list[BindingType] = [
     _key("p", "pin", "Pin", "pin", "keep this prompt first and follow it, or let go of it"),
     _key("z", "zoom", "Zoom", "zoom", "the pane with the bright frame over the whole screen, and back"),
     _key("w", "warnings", "Warnings", "warnings", "everything that is wrong, with what to do"),
+    _key("e", "export", "Export…", "export", "report, metrics or responses as a file"),
+    _key("d", "not_now", "Not now", "not-now", "do not ask for ratings again for a while"),
     _key("left", "cursor(-1)", "Read", "read-previous", "read the values of a step, the one before", "←"),
     _key("right", "cursor(1)", "Read", "read-next", "read the values of a step, the next one", "→"),
     _key("J", "judge", "Judge…", "judge", "another judge scores from the next step on"),
@@ -54,6 +56,11 @@ TRAIN_HELP: tuple[Line, ...] = (
     ("failed", "responses without a verdict, which are never scored as 0; faint: verdicts from the cache"),
     ("judge - referee", "the judge's mean above the second judge's; if it grows, the model learns the judge only"),
     ("bad answers", "what the judge gives to answers known to be bad; it should stay low"),
+    ("machine", "GPU: share of time in use, memory of all and of the run, power, heat; without one the worker's CPU "
+     "time (100 % is a core), its memory, and what is free. Of a run elsewhere: what its worker told last"),
+    ("judge and you", "rank correlation ρ of ratings and the judge's scores, ┬ ┴ its 95 % interval, of 20 at a time"),
+    ("length and score", "how far longer responses of a step score higher; near 1 length alone buys the score"),
+    ("said twice", "share of a response that it holds twice; faint: what answers to different prompts share"),
     ("ETA", "steps left times the median of the last 20 step times, a range where they differ; none before step 3"),
     ("requests", "space, s, x, t and J ask: the status line shows who asked until the worker has answered"),
 )  # fmt: skip

@@ -6,67 +6,64 @@ from dataclasses import dataclass
 
 from core.events import Sample
 
+from ..desks.followed import Followed
+from ..pins import Pin
 from ..run_state import RunState
 from ..widgets.sample import Shown
-
-PINS = 8
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A prompt that is followed, with the sample it had when it was pinned."""
-
-    sample: Sample
-    step: int
 
 
 @dataclass(frozen=True)
 class _Place:
     sample: Sample
     step: int
+    story: tuple[tuple[int, Sample], ...]
     held_out: bool = False
     pinned: bool = False
 
 
-def shown(state: RunState, pins: tuple[Pin, ...], index: int) -> Shown | None:
+def shown(state: RunState, followed: tuple[Followed, ...], index: int) -> Shown | None:
     """The sample at this place of the list, around its ends; None if there is none."""
-    places = _places(state, pins)
+    places = _places(state, followed)
     if not places:
         return None
     index %= len(places)
     place = places[index]
     kind = ", ".join(word for word, is_so in (("held out", place.held_out), ("pinned", place.pinned)) if is_so)
-    return Shown(place.sample, index, len(places), place.step, kind, story(state, pins, place.sample.prompt))
+    return Shown(place.sample, index, len(places), place.step, kind, place.story)
 
 
-def story(state: RunState, pins: tuple[Pin, ...], prompt: str) -> tuple[tuple[int, Sample], ...]:
+def pin_of(sample: Sample) -> Pin:
+    """The pin of a sample's prompt."""
+    return Pin(sample.prompt_id, sample.prompt)
+
+
+def story(state: RunState, pin: Pin, told: tuple[tuple[int, Sample], ...] = ()) -> tuple[tuple[int, Sample], ...]:
     """What was answered to a prompt at each step where it is known, oldest first."""
-    sources: list[tuple[int, tuple[Sample, ...]]] = [(pin.step, (pin.sample,)) for pin in pins]
-    sources += [(state.samples_step, state.samples), *((v.step, v.samples) for v in state.validations)]
-    known = {step: sample for step, samples in sources for sample in samples if sample.prompt == prompt}
+    sources = [(state.samples_step, state.samples), *((v.step, v.samples) for v in state.validations)]
+    known = dict(told)
+    known |= {step: each for step, samples in sources for each in samples if pin.fits(each.prompt_id, each.prompt)}
     return tuple(sorted(known.items(), key=lambda told: told[0]))
 
 
-def _places(state: RunState, pins: tuple[Pin, ...]) -> list[_Place]:
+def _places(state: RunState, followed: tuple[Followed, ...]) -> list[_Place]:
     held = state.validations[-1] if state.validations else None
-    prompts = {pin.sample.prompt for pin in pins}
-    held_prompts = {sample.prompt for sample in held.samples} if held else set()
+    held_out = held.samples if held else ()
     first = []
-    for pin in pins:
-        step, sample = story(state, pins, pin.sample.prompt)[-1]
-        first.append(_Place(sample, step, held_out=sample.prompt in held_prompts, pinned=True))
-    own = [_Place(s, state.samples_step) for s in state.samples if s.prompt not in prompts]
-    later = [_Place(s, held.step, held_out=True) for s in held.samples if s.prompt not in prompts] if held else []
-    return [*first, *own, *later]
+    for each in followed:
+        if told := story(state, each.pin, each.told):
+            step, sample = told[-1]
+            is_held_out = any(each.pin.fits(other.prompt_id, other.prompt) for other in held_out)
+            first.append(_Place(sample, step, told, held_out=is_held_out, pinned=True))
 
+    def others(samples: tuple[Sample, ...], step: int, *, held_out: bool = False) -> list[_Place]:
+        return [
+            _Place(sample, step, story(state, pin_of(sample)), held_out)
+            for sample in samples
+            if not any(each.pin.fits(sample.prompt_id, sample.prompt) for each in followed)
+        ]
 
-def find(state: RunState, prompt: str) -> Pin | None:
-    """The newest sample of a prompt that is to be pinned again, None if the run does not know it."""
-    told = story(state, (), prompt)
-    return Pin(told[-1][1], told[-1][0]) if told else None
-
-
-def toggle(pins: tuple[Pin, ...], shown: Shown) -> tuple[Pin, ...]:
-    """Pin the prompt that is shown, the newest pin last, or let go of it."""
-    others = tuple(pin for pin in pins if pin.sample.prompt != shown.sample.prompt)
-    return others if len(others) < len(pins) else (*pins, Pin(shown.sample, shown.step))[-PINS:]
+    return [
+        *first,
+        *others(state.samples, state.samples_step),
+        *others(held_out, held.step if held else 0, held_out=True),
+    ]

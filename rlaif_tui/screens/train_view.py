@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from textual.app import ComposeResult
-from textual.containers import Container, Grid
+from textual.containers import Container, Grid, Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
@@ -18,19 +18,24 @@ from core.run_dir import RunDir
 from .. import words
 from ..background import begin
 from ..concerns import notices
+from ..desks.checks import ChecksDesk, is_asked
+from ..desks.followed import Followed
 from ..desks.train import TrainDesk
+from ..machine import NOTHING, MachineWatch
+from ..machine_words import in_short, told
 from ..run_facts import UNKNOWN_FACTS, RunFacts
 from ..run_state import RunState
 from ..text import one_line
 from ..widgets.chart import MetricChart
 from ..widgets.line import Field, FieldLine, Sentence
+from ..widgets.machine_card import MachineCard
 from ..widgets.plot import Plot
 from ..widgets.sample import SampleCard
 from .charts import CHARTS_PER_PAGE, PAGES, Look, pages, plots, reading
 from .figures import crash_lines, status_fields
 from .overlay import Line, lay_out
 from .train_keys import TRAIN_HELP
-from .train_samples import PINS, Pin, find, shown
+from .train_samples import pin_of, shown
 from .view import View
 
 _SIGNS = {"info": "", "warning": "! ", "error": "✗ "}
@@ -54,17 +59,21 @@ class TrainView(View):
         desk: TrainDesk | None = None,
         now: Callable[[], float] = time.time,
         ascii_only: bool = False,
+        watch: MachineWatch | None = None,
+        checks: ChecksDesk | None = None,
     ) -> None:
         super().__init__()
+        self._checks = checks or ChecksDesk()
+        self._watch = watch or MachineWatch()
+        self._machine = NOTHING
         self.run_name = run_name
         self.state: RunState | None = None
         self.problem = ""
         """Why the run cannot be read, empty if it can."""
         self.facts: RunFacts = UNKNOWN_FACTS
         self.look = Look(ascii_only=ascii_only)
-        self.pins: tuple[Pin, ...] = ()
-        self._lost_pins: tuple[str, ...] = ()
-        """Prompts that were pinned when the app was left and have not been met again yet."""
+        self.followed: tuple[Followed, ...] = ()
+        """Pinned prompts, those of every screen and person."""
         self._desk = desk or TrainDesk()
         self._now = now
         self._me = whoami()
@@ -85,12 +94,15 @@ class TrainView(View):
         yield FieldLine(id="status")
         yield Sentence(id="health")
         yield Sentence(id="reading")
+        yield Sentence(id="asked")
         with Container(id="middle"):
             with Grid(id="charts"):
                 for id_, chart in zip(CHART_IDS, PAGES[0], strict=True):
                     yield MetricChart(Plot(chart.title, tone=chart.tone), id=id_, ascii_only=self.look.ascii_only)
             yield Static(id="crash", markup=False)
-        yield SampleCard(id="sample")
+        with Horizontal(id="lower"):
+            yield SampleCard(id="sample")
+            yield MachineCard(id="machine")
 
     def on_mount(self) -> None:
         self.query_one("#health", Sentence).say("reading the log of the run…" if self.run_name else NO_RUN)
@@ -103,6 +115,7 @@ class TrainView(View):
         if self.run_name != before:
             self.state, self._held, self._drawn, self.problem = None, None, None, ""
             self.facts, self._index, self._box_closed, self._sample_step = UNKNOWN_FACTS, 0, False, 0
+            self.followed = ()
             self.look = replace(self.look, cursor=None)
             if self.is_mounted:
                 self.query_one("#health", Sentence).say("reading the log of the run…" if run else NO_RUN)
@@ -116,6 +129,7 @@ class TrainView(View):
 
     async def _read_facts(self, run: RunDir) -> None:
         facts = await self._desk.facts(run)
+        facts = replace(facts, agreement=self.facts.agreement, asked=self.facts.asked)
         if run is self._run and facts != self.facts:
             self.facts = facts
             self._draw()
@@ -124,7 +138,53 @@ class TrainView(View):
         """Count on how long an answer is awaited, and go on to newer samples; everything else comes by ``show``."""
         if self.state is not None and self.state.pending:
             self._show_status(self.state)
+        begin(self, self._check)
+        await self._follow()
         self._show_sample(patient=True)
+        await self._look_at_machine()
+
+    async def _check(self) -> None:
+        """Take up what people have said of the replies, and whether more is wanted. It may take seconds."""
+        run, state = self._run, self.state
+        if run is None or state is None:
+            return
+        found = await self._checks.look(run, state.step, state.judge_since or 0)
+        asked = found.asked if is_asked(state) else None
+        if run is self._run and (found.agreement, asked) != (self.facts.agreement, self.facts.asked):
+            self.facts = replace(self.facts, agreement=found.agreement, asked=asked)
+            self._draw()
+            self.refresh_bindings()
+
+    async def _look_at_machine(self) -> None:
+        """What the computer does now, in its pane or, where there is none, in the status line."""
+        state = self.state
+        if state is None:
+            return
+        before, self._machine = self._machine, await self._watch.look(state)
+        if state is not self.state:
+            return
+        if not self.has_class("-wide"):
+            if before is not self._machine:
+                self._show_status(state)
+            return
+        here, ascii_only = self._watch.is_here(state), self.look.ascii_only
+        pane = told(state, self._machine, self._now(), is_here=here, ascii_only=ascii_only)
+        self.query_one("#machine", MachineCard).show(pane)
+
+    async def _follow(self) -> None:
+        """Take up what was pinned, here or elsewhere, and what more was found of it; the sample shown stays."""
+        run = self._run
+        followed = await self._desk.follow(run) if run is not None else ()
+        if run != self._run or followed == self.followed:
+            return
+        state = self._held or self.state
+        before = shown(state, self.followed, self._index) if state else None
+        self.followed = followed
+        if state is not None and before is not None:
+            pin = pin_of(before.sample)
+            at = (shown(state, followed, index) for index in range(before.count + len(followed)))
+            same = (s.index for s in at if s and pin.fits(s.sample.prompt_id, s.sample.prompt))
+            self._index = next(same, 0)
 
     def show(self, state: RunState) -> None:
         """Draw this state from now on."""
@@ -160,6 +220,7 @@ class TrainView(View):
             return
         self._show_status(state)
         self._show_health(state)
+        self._show_asked()
         self._show_charts(state)
         self._show_sample(patient=True)
         self._show_crash(state)
@@ -171,8 +232,9 @@ class TrainView(View):
         fields = status_fields(
             state, 18 if self.has_class("-wide") else 0, self.facts,
             me=self._me, now=now, ascii_only=self.look.ascii_only,
+            machine=("", "") if self.has_class("-wide") else in_short(state, self._machine),
         )  # fmt: skip
-        count = len(pages(state))
+        count = len(pages(state, self.facts))
         page = Field(f"charts {self.look.page % count + 1}/{count}", "$foreground 75%")
         self.query_one("#status", FieldLine).show(fields, page)
 
@@ -188,6 +250,11 @@ class TrainView(View):
         cursor = self.look.cursor
         self.query_one("#reading", Sentence).say("" if cursor is None else f"▸ {one_line(reading(state, cursor))}")
         self.set_class(cursor is not None, "-reading")
+
+    def _show_asked(self) -> None:
+        asked = self.facts.asked
+        self.query_one("#asked", Sentence).say("" if asked is None else f"{asked.words}: 6 then r   (d: not now)")
+        self.set_class(asked is not None, "-asked")
 
     def _show_charts(self, state: RunState) -> None:
         wanted = (state, self.facts, self.look)
@@ -206,10 +273,7 @@ class TrainView(View):
             return
         if step != self._sample_step:
             self._sample_time, self._sample_step = now, step
-        if again := {prompt: pin for prompt in self._lost_pins if (pin := find(state, prompt))}:
-            self.pins = (*self.pins, *again.values())[:PINS]
-            self._lost_pins = tuple(prompt for prompt in self._lost_pins if prompt not in again)
-        found = shown(state, self.pins, self._index)
+        found = shown(state, self.followed, self._index)
         self.query_one("#sample", SampleCard).show(found, "" if found else NO_SAMPLES)
 
     def _show_crash(self, state: RunState) -> None:

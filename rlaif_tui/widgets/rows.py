@@ -128,7 +128,7 @@ class RowList(ScrollView, can_focus=True):
 
     def show(self, count: int, cells: Cells) -> None:
         """Draw these rows from now on. Cursor and place stay, so rows may be appended at any time."""
-        before = self.cursor
+        before, had = self.cursor, self._count
         self._count, self._cells = count, cells
         self._cursor = max(0, min(self._cursor, count - 1))
         self._grow_to(Size(0, count + 1))
@@ -136,6 +136,8 @@ class RowList(ScrollView, can_focus=True):
         self._redraw()
         if self.cursor is not None and self.cursor != before:
             self.post_message(self.Highlighted(self, self.cursor))
+        if bool(had) != bool(count) and self.has_focus:
+            self.screen.refresh_bindings()  # only now, or no longer, is there a row to open
 
     def _grow_to(self, size: Size) -> None:
         if self.show_vertical_scrollbar and size.height >= self.virtual_size.height:

@@ -28,3 +28,10 @@ def spark(values: Sequence[float | None], width: int, *, ascii_only: bool = Fals
 
 def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def bars(values: Sequence[float], most: float, *, ascii_only: bool = False) -> str:
+    """One bar for each figure, from 0 to ``most`` or to the greatest if that is more."""
+    signs = _ASCII_BARS if ascii_only else _BARS
+    top = max([most, *values])
+    return "".join(signs[round((len(signs) - 1) * max(0.0, value) / top)] for value in values)

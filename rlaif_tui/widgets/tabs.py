@@ -57,25 +57,33 @@ class HeadLine(Static):
 
 
 def head_line(head: Head, width: int) -> Content:
-    """The line at this width: the run's name is clipped first, then left out, then the tabs shrink to digits."""
-    parts: list[tuple[str, str]] = [("rlaif", "bold")]
-    for key, title in head.tabs:
-        label = key if width < DIGITS_BELOW else f"{key} {title}"
-        here = key == head.current
-        parts += [(" ", ""), (f"[{label}]" if here else label, "bold $primary" if here else "$foreground 75%")]
-    line = Content.assemble(*parts)
-    end = _right_end(head, width, width - line.cell_length - 2)
+    """The line at this width. Which run is in view counts for more than the names of the other screens."""
+    for titled in ("all", "current", "none") if width >= DIGITS_BELOW else ("none",):
+        line = _tabs(head, titled)
+        end, is_named = _right_end(head, width, width - line.cell_length - 2)
+        if is_named or not head.run:
+            break
     if not end:
         return line.truncate(max(1, width), ellipsis=True)
     return Content.assemble(line, " " * (width - line.cell_length - cell_len(end)), (end, "$foreground 85%"))
 
 
-def _right_end(head: Head, width: int, room: int) -> str:
+def _tabs(head: Head, titled: str) -> Content:
+    parts: list[tuple[str, str]] = [("rlaif", "bold")]
+    for key, title in head.tabs:
+        here = key == head.current
+        label = f"{key} {title}" if titled == "all" or (here and titled == "current") else key
+        parts += [(" ", ""), (f"[{label}]" if here else label, "bold $primary" if here else "$foreground 75%")]
+    return Content.assemble(*parts)
+
+
+def _right_end(head: Head, width: int, room: int) -> tuple[str, bool]:
+    """Run and state in so many cells, and whether the run's name is among them."""
     if not head.run:
-        return ""
+        return "", False
     state = head.state if width >= WIDE_FROM else head.short
     for text in (state, head.short):
         name_room = room - cell_len(text) - 1
         if name_room >= min(_LEAST_NAME, cell_len(head.run)):
-            return f"{clip(head.run, name_room)} {text}".rstrip()
-    return head.short if cell_len(head.short) <= room else ""
+            return f"{clip(head.run, name_room)} {text}".rstrip(), True
+    return (head.short, False) if cell_len(head.short) <= room else ("", False)

@@ -1,12 +1,20 @@
-"""One clock and one terminal for every test of the app."""
+"""One clock, one terminal and one length of paths for every test of the app, and a pilot that does not guess."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import textual.app
+import textual.pilot
+from quiet import wait_until_quiet
+
+from rlaif_tui.desks.runs import RunsDesk, Surroundings
+
+textual.app.wait_for_idle = textual.pilot.wait_for_idle = wait_until_quiet  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +26,19 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One disk and no GPU, whatever the machine of the tests has."""
+    monkeypatch.setattr(RunsDesk, "_look_around", lambda self, folder: Surroundings(41.3))
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """An empty folder. Its path, which screens wrap and clip, is as long on every machine and in every run."""
+    with tempfile.TemporaryDirectory(prefix="rlaif-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture

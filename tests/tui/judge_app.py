@@ -1,26 +1,24 @@
-"""The judge's screen alone in an app, and ways to write on it and to wait for it."""
+"""The judge's screen alone in an app, and ways to write on it."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from shell_pilot import until, words_in
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
-from tui_logs import screen_text
 
 from core.judge.builtin import built_in_spec
 from core.judge.spec_file import dump_spec
 from core.run_dir import RunDir
 from rlaif_tui.desks.judge import JudgeDesk
+from rlaif_tui.desks.purse import Purse
 from rlaif_tui.screens.judge import JudgeScreen
 
-SIZES = [(120, 36), (80, 24)]
 _NAMES = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore", " ": "space", "$": "dollar_sign"}
 
 
@@ -29,10 +27,16 @@ class Alone(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, folder: Path, run: RunDir | None = None, memory: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: RunDir | None = None,
+        memory: dict[str, Any] | None = None,
+        purse: Purse | None = None,
+    ) -> None:
         super().__init__()
         self.animation_level = "none"
-        self.desk = JudgeDesk(state_dir=folder / "state", data_dir=folder / "data")
+        self.desk = JudgeDesk(state_dir=folder / "state", data_dir=folder / "data", purse=purse)
         self.view = JudgeScreen(self.desk)
         self.adopted: list[str] = []
         self.view.attach(run)
@@ -47,30 +51,10 @@ class Alone(App[None]):
 
 
 @asynccontextmanager
-async def opened(app: Alone, size: tuple[int, int] = SIZES[0]) -> AsyncIterator[Pilot[None]]:
+async def opened(app: Alone, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Pilot[None]]:
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: bool(app.view.bench.rows) and app.view.checked is not None)
         yield pilot
-
-
-async def until(pilot: Pilot[None], done: Callable[[], bool], patience_s: float = 20.0) -> str:
-    """Let the screen follow its desk until this holds; gives what is read then."""
-    app = pilot.app
-    assert isinstance(app, Alone)
-    end = time.monotonic() + patience_s
-    while True:
-        await app.view.poll()
-        await pilot.pause()
-        if done():
-            await pilot.pause()
-            return screen_text(app)
-        assert time.monotonic() < end, screen_text(app)
-        await asyncio.sleep(0.01)
-
-
-async def read_until(pilot: Pilot[None], words: str) -> str:
-    """The screen once it says this."""
-    return await until(pilot, lambda: words in screen_text(pilot.app))
 
 
 async def scored(pilot: Pilot[None], *keys: str) -> str:
@@ -90,13 +74,6 @@ async def scored(pilot: Pilot[None], *keys: str) -> str:
     return words_in(pilot, "#bench")
 
 
-def words_in(pilot: Pilot[None], selector: str) -> str:
-    """What is read within this widget and its border, each run of blanks as one."""
-    area = pilot.app.screen.query_one(selector).region
-    lines = screen_text(pilot.app).splitlines()[area.y : area.bottom]
-    return " ".join(" ".join(line[area.x : area.right].strip("│╭╰╮╯─ ") for line in lines).split())
-
-
 async def write(pilot: Pilot[None], text: str) -> None:
     """Put this into the field of a dialog, in place of what is there; the last letter by its key."""
     field = pilot.app.focused
@@ -104,10 +81,6 @@ async def write(pilot: Pilot[None], text: str) -> None:
     field.value = text[:-1]
     await pilot.press("end", _NAMES.get(text[-1], text[-1]))
     await until(pilot, lambda: field.value == text)
-
-
-def told(pilot: Pilot[None]) -> str:
-    return "\n".join(message.message for message in pilot.app._notifications)
 
 
 def rules(folder: Path) -> Path:

@@ -6,11 +6,13 @@ import asyncio
 import csv
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shell_pilot import both_sizes, words_in
 from test_safety import HOSTILE, assert_plain
 from textual import events
 from textual.app import App
@@ -18,18 +20,18 @@ from textual.pilot import Pilot
 from tui_logs import make_run, screen_text
 
 from core.prompts import Columns
+from rlaif_tui.background import in_background
 from rlaif_tui.clipboard import copy_text
 from rlaif_tui.desks.data import DataDesk
-from rlaif_tui.desks.data_model import load_reader
-from rlaif_tui.desks.data_read import read_head
-from rlaif_tui.desks.data_rows import Source, histogram
+from rlaif_tui.desks.data_model import Reader, load_reader
+from rlaif_tui.desks.data_read import lengths_of, read_head
+from rlaif_tui.desks.data_rows import Listing, Source, histogram
 from rlaif_tui.screens.data import DataScreen
 from rlaif_tui.screens.data_pick import size_text
 from rlaif_tui.screens.prompt_card import PromptList
 from rlaif_tui.widgets.histogram import bars, spark
 
 SIZES = [(120, 36), (80, 24)]
-both_sizes = pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
 Compare = Callable[..., bool]
 ROWS = (
     ("What is a third of 96?", "32"),
@@ -94,6 +96,11 @@ async def look(pilot: Pilot[Any]) -> str:
 async def press(pilot: Pilot[Any], *keys: str) -> str:
     await pilot.press(*keys)
     return await look(pilot)
+
+
+def unbroken(pilot: Pilot[Any], selector: str) -> str:
+    """What is read there without blanks: a path is broken where the line ends, elsewhere on each machine."""
+    return words_in(pilot, selector).replace(" ", "")
 
 
 def told(pilot: Pilot[Any]) -> str:
@@ -253,9 +260,9 @@ async def test_no_data_the_sample_and_the_picker(prompts: Path) -> None:
         assert "data/" in text, "two dots lead up"
         await press(pilot, "escape")
         await press(pilot, "p", *"nowhere/x.csv")
-        assert "cannot be listed: No such file or directory" in " ".join(screen_text(app).replace("│", " ").split())
-        text = " ".join((await press(pilot, "enter")).split())
-        assert "csv does not exist; check the path. p opens another file." in text
+        assert "cannotbelisted:Nosuchfileordirectory" in unbroken(pilot, "#frame")
+        await press(pilot, "enter")
+        assert "x.csvdoesnotexist;checkthepath.popensanotherfile." in unbroken(pilot, "#problem")
         await press(pilot, "p", *"hf://owner/x.csv", "enter")
         text = " ".join((await look(pilot)).split())
         assert "a Hub file is written hf://datasets/owner/name/file.parquet" in text
@@ -386,27 +393,52 @@ def many(path: Path, count: int) -> Path:
     return path
 
 
+class Counting(DataDesk):
+    """Hands over the first rows, then all, each when it is told to; counts tokens until the end of the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def load(self, source: Source) -> Any:
+        async for listing in super().load(source):
+            yield listing
+            if listing.is_head:
+                await self.go_on.wait()
+
+    async def _count(self, reader: Reader, listing: Listing) -> Any:
+        while True:
+            yield await in_background(lengths_of, reader, listing, 0)
+
+
+async def soon(done: Callable[[], object], patience_s: float = 60.0) -> None:
+    """``Pilot`` waits for work in the background, which here has no end."""
+    end = time.monotonic() + patience_s
+    while not done():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.002)
+
+
 async def test_a_hundred_thousand_rows_scroll_while_they_are_counted(root: Path) -> None:
-    app = alone(str(many(root.parent / "big.csv", 100_000)))
-    async with app.run_test(size=SIZES[0]) as pilot:
-        while app.data._listing is None:
-            await pilot.pause(0.02)
-        assert app.data._listing.is_head
-        assert len(app.data._listing.entries) == 200
-        while app.data._listing.is_head:
-            await pilot.pause(0.02)
-        # ``Pilot.press`` waits until the processor is idle, which it is not while tokens are counted.
-        rows = app.data.query_one(PromptList)
+    desk = Counting()
+    screen = DataScreen(desk)
+    screen.open(str(many(root.parent / "big.csv", 100_000)))
+    app = Alone(screen)
+    async with app.run_test(size=SIZES[0]):
+        await soon(lambda: screen._listing is not None)
+        assert screen._listing is not None
+        assert screen._listing.is_head
+        assert len(screen._listing.entries) == 200
+        desk.go_on.set()
+        await soon(lambda: screen._listing is not None and not screen._listing.is_head)
+        rows = screen.query_one(PromptList)
         for key, at in (("G", 99_999), ("pageup", None), ("g", 0), ("pagedown", None), ("j", None), ("G", 99_999)):
             before = rows.cursor
             app.post_message(events.Key(key, key if len(key) == 1 else None))
-            while rows.cursor == before:
-                await asyncio.sleep(0.001)
+            await soon(lambda before=before: rows.cursor != before)
             assert at is None or rows.cursor == at
-        assert not app.data._listing.done, "keys work while tokens are counted"
-        app.data.refresh()
-        await asyncio.sleep(0.3)
-        assert "▸ 100,001" in screen_text(app)
+        assert not screen._listing.done, "keys work while tokens are counted"
+        await soon(lambda: "▸ 100,001" in screen_text(app))
 
 
 def test_the_first_rows_of_a_long_file_end_outside_of_quotes(root: Path) -> None:
@@ -463,9 +495,8 @@ async def test_a_template_that_refuses_a_system_turn_gets_it_in_the_users(
         assert "What is a third of 96?</s>" in text
         # 300 positions less 256 for the response leave 44.
         assert "! over 44 tokens: is dropped" in text
-        assert "reads 300 tokens, so 44 are left for a prompt" in " ".join(
-            (await press(pilot, "w")).replace("│", " ").split()
-        )
+        await press(pilot, "w")
+        assert "reads300tokens,so44areleftforaprompt" in unbroken(pilot, "#frame")
 
 
 @pytest.mark.parametrize(
@@ -482,7 +513,8 @@ async def test_without_a_template_that_works_it_says_so(
     async with app.run_test(size=SIZES[0]) as pilot:
         text = await look(pilot)
         assert "plain text" in text
-        assert words in " ".join((await press(pilot, "w")).replace("│", " ").split())
+        await press(pilot, "w")
+        assert words.replace(" ", "") in unbroken(pilot, "#frame")
 
 
 def test_a_template_runs_in_the_sandbox(model: Callable[..., Path]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge_app import SIZES, Alone, opened, read_until, until
+from judge_app import Alone, opened
+from shell_pilot import both_sizes, read_until, until
 from test_safety import HOSTILE, assert_plain
 from textual.pilot import Pilot
 from tui_logs import screen_text
@@ -22,7 +23,6 @@ from rlaif_tui.desks.judge_files import edit_outside
 from rlaif_tui.desks.judge_labels import keep_mark, read_marks
 from rlaif_tui.desks.judge_state import Bench, Row, SampleSet, Version, Work
 
-both_sizes = pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
 Compare = Callable[..., bool]
 
 
@@ -76,7 +76,7 @@ def broken(bench: Bench, version: str) -> Bench:
 
 
 def empty(bench: Bench, version: str) -> Bench:
-    return Bench(cap_usd=5.0)
+    return Bench(cap_usd=5.0, set=SampleSet(kind="data", title="0 of 0 responses of answers.csv"))
 
 
 @both_sizes

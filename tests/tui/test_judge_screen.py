@@ -3,25 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from pathlib import Path
 
-import pytest
-from judge_app import (
-    SIZES,
-    Alone,
-    of_server,
-    open_judge,
-    opened,
-    read_until,
-    rules,
-    scored,
-    told,
-    until,
-    words_in,
-    write,
-)
+from judge_app import Alone, of_server, open_judge, opened, rules, scored, write
 from judge_server import JudgeServer, constant
+from shell_pilot import both_sizes, read_until, told, until, words_in
 from tui_logs import make_run, screen_text
 
 from core.judge.spec_file import parse_spec
@@ -30,8 +16,8 @@ from core.rollout_log import RolloutLog
 from core.run_dir import RunDir
 from core.types import JudgedRollout, Message, Prompt, Rollout, Verdict
 from rlaif_tui.desks.judge_draft import Drafts
+from rlaif_tui.screens.judge_edit import SETTLE_S
 
-both_sizes = pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
 PAIRS = (
     "prompt,chosen,rejected\n"
     "Name a colour of the sky.,The sky is blue.,I do not know.\n"
@@ -62,11 +48,10 @@ async def test_what_is_typed_is_checked_and_on_disk_within_a_second(tmp_path: Pa
         view = pilot.app.view  # type: ignore[attr-defined]
         before = view.text
         await pilot.press("i", "x", "d", "r", "1")
-        typed = time.monotonic()
         assert view.text.startswith("xdr1# A judge"), "letters and digits type while the editor has the focus"
         assert "esc Leave  ^r Score" in screen_text(pilot.app).splitlines()[-1]
         await until(pilot, lambda: drafts(tmp_path) == [view.text])
-        assert time.monotonic() - typed < 1.0
+        assert SETTLE_S <= 0.5, "which leaves the disk as long"
         text = await read_until(pilot, "✗ judge.toml, line 1")
         assert "unsaved" in text
         assert "general*" in text

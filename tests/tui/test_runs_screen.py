@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from shell_pilot import SIZES, both_sizes, look, press, told
+from shell_pilot import SIZES, both_sizes, look, press, told, until
 from textual.app import App, ComposeResult
 from tui_logs import T0, ending, life, make_run, ready, screen_text, started, write
 
@@ -53,11 +53,11 @@ async def test_every_fate_is_read_in_words_and_every_key_works(root: Path, size:
         assert lines["gone"].startswith("✗ gone crashed @7 7/40")
         assert "5 runs, 1 live" in text
         assert "healthy: KL 2.00 nats" in text
-        assert text.splitlines()[-1] == " enter Open  n New  / Filter  o Folder  l Log  ? Help  q Detach"
+        assert text.splitlines()[-1] == " enter Open  n New  / Filter  e Export  o Folder  l Log  ? Help  q Detach"
 
         text = await press(pilot, "j", "down", "j")
         assert "out of memory; r resumes it from checkpoint 10" in text
-        keys = "R Rename  D Archive" + ("  o Folder  l Log" if size == SIZES[0] else "")
+        keys = "R Rename  D Archive" + ("  e Export  o Folder  l Log" if size == SIZES[0] else "")
         assert text.splitlines()[-1] == f" enter Open  r Resume  n New  / Filter  {keys}  ? Help  q Detach"
         await press(pilot, "r")
         assert [run.name for run in again] == ["broken"]
@@ -247,8 +247,7 @@ async def test_a_run_that_came_to_life_is_not_touched(root: Path) -> None:
         lock = RunLock(RunDir(root / "calm"))
         lock.acquire()
         await press(pilot, "X")
-        await pilot.pause(0.4)
-        assert "run 'calm' already has a live worker" in told(pilot)
+        await until(pilot, lambda: "run 'calm' already has a live worker" in told(pilot))
         assert RunDir(root / "calm").events.is_file()
         lock.release()
 
@@ -265,7 +264,8 @@ async def test_another_folder_of_runs(root: Path, tmp_path: Path) -> None:
         await press(pilot, "ctrl+u", *"nowhere", "enter")
         assert "nowhere: no such folder" in told(pilot)
         text = await press(pilot, "o", "ctrl+u", *"more", "enter")
-        assert "1 run, 0 live  in more" in text
+        assert "1 run, 0 live  disk 41 GiB free  judge today $0.04" in text
+        assert text.splitlines()[1].endswith(" in more")
         assert " calm" not in text
         assert "4/40" in await press(pilot, "enter")
 

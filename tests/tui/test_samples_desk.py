@@ -16,6 +16,7 @@ from rlaif_tui.desks.samples_filter import FilterError, parse
 from rlaif_tui.desks.samples_store import Order, Query
 from rlaif_tui.desks.samples_tokens import pieces
 from rlaif_tui.export_files import OutputError
+from rlaif_tui.pins import Pin, toggle
 
 
 async def ready(run: RunDir, **more: float) -> SamplesDesk:
@@ -63,11 +64,12 @@ async def found(desk: SamplesDesk, written: str = "", **more: object) -> list[st
 async def test_a_filter_finds_what_it_says(root: Path, written: str, expected: list[str]) -> None:
     run = sampled_run(root)
     rate(run, "000003-0001", 8)
+    toggle(run, Pin("p2", "What is a third of 96?"))
     desk = await ready(run)
     wanted = [
         f"validation:00000{name[1]}-0000" if name[0] == "v" else f"00000{name[0]}-000{name[2]}" for name in expected
     ]
-    assert await found(desk, written, pinned=frozenset({"p2"})) == wanted
+    assert await found(desk, written) == wanted
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from samples_runs import empty_run, failure, judged, put, rollout, sampled_run, verdict
+from shell_pilot import read_until
 from textual.app import App
 from textual.events import Key, Paste
 from textual.pilot import Pilot
@@ -277,7 +278,7 @@ async def test_two_people_see_each_others_scores_and_their_agreement_with_the_ju
         rate(run, f"00000{step}-0002", 9)
     rate(run, "000004-0000", 6, "bob", "not that bad")
     async with opened(run) as pilot:
-        text = await look(pilot)
+        text = await read_until(pilot, "agreement")
         assert "you rated 8" in text
         # Yours are +-2 around their mean rank, the judge's 1 to 8: 2 * (26 - 10) / sqrt(32 * 42) = 0.873.
         assert "agreement ρ 0.87" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from shell_pilot import SIZES, both_sizes, look, press, told
+from shell_pilot import SIZES, both_sizes, look, press, read_until, told
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
@@ -157,8 +157,8 @@ async def test_help_is_made_from_the_bindings_of_the_screen(root: Path, calm: Ru
             for line in (
                 ": ^p           everything, by name · app.commands",
                 "l              what happened, and the worker's log · app.logs",
-                "T              the next set of colours · app.theme",
-                "m              the mouse for the app, or for selecting · app.mouse",
+                "T              the next colours, kept in app.toml · app.theme",
+                "m              the mouse for the app, kept in app.toml · app.mouse",
                 "esc            leave a field, or go to the list of runs · app.back",
                 "q              leave; runs go on · app.detach",
                 "count          how often x was pressed",
@@ -183,14 +183,9 @@ async def test_the_palette_has_every_action_with_its_key(
         await pilot.press(key)
         await pilot.pause()
         await pilot.press(*"count")
-        await pilot.pause(0.5)
-        assert "Count (x)" in screen_text(app)
-        assert "one more" in screen_text(app)
+        assert "one more" in await read_until(pilot, "Count (x)")
         await pilot.press("enter")
-        await pilot.pause(0.3)
-        await pilot.press("enter")
-        await pilot.pause(0.3)
-        assert "counted 1 with calm" in await look(pilot)
+        await read_until(pilot, "counted 1 with calm")
 
 
 @both_sizes
@@ -313,6 +308,15 @@ def test_tabs_shrink_and_the_name_gives_way() -> None:
         line(width)
 
 
+def test_the_run_in_view_is_named_at_80_columns_with_all_the_tabs() -> None:
+    tabs = tuple((place.key, place.title) for place in PLACES)
+    for state in ("● 9%", "● 41%", "✓ 100%"):
+        text = head_line(Head(tabs, "5", "a-run-of-ours", "", state), 78).plain
+        assert text.startswith("rlaif 1 2 3 4 [5 Train] 6 7 8 ")
+        assert text.endswith(f" a-run-of-ours {state}")
+    assert "[1 Runs] 2 Setup" in head_line(Head(tabs, "1"), 78).plain
+
+
 # Logs
 
 
@@ -400,7 +404,7 @@ def settings_of(tmp_path: Path, text: str, **environment: str) -> Settings:
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     file = 'theme = "calm-light"\nmouse = true\n[keys]\n"runs.new" = "f5"\n'
-    assert settings_of(tmp_path, file) == Settings("calm-light", True, False, {"runs.new": "f5"})
+    assert settings_of(tmp_path, file) == Settings(theme="calm-light", mouse=True, keys={"runs.new": "f5"})
     assert settings_of(tmp_path, file, RLAIF_TUI_THEME="ansi-dark").theme == "ansi-dark"
     assert settings_of(tmp_path, file, RLAIF_TUI_MOUSE="0").mouse is False
     assert settings_of(tmp_path, file, RLAIF_TUI_ASCII="yes").ascii_only is True
@@ -414,7 +418,11 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     [
         ('theme = "pink"', {}, "app.toml: theme = 'pink': there are calm-dark, calm-light, ansi-dark, ansi-light"),
         ("mouse = 3", {}, "app.toml: mouse = 3: true or false"),
-        ("colour = true", {}, "app.toml: colour: no such setting; there are theme, mouse, ascii and keys"),
+        (
+            "colour = true",
+            {},
+            "app.toml: colour: no such setting; there are theme, mouse, ascii, spot_check_every and keys",
+        ),
         ("keys = 3", {}, "app.toml: keys: a table such as [keys]"),
         ("[keys]\n'runs.new' = 3", {}, "app.toml: keys.runs.new = 3: the name of a key, such as f5"),
         ("", {"RLAIF_TUI_MOUSE": "maybe"}, "RLAIF_TUI_MOUSE = 'maybe': true or false"),

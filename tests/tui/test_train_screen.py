@@ -4,14 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from samples_runs import judged, rollout, sampled_run, verdict
 from train_host import TrainHost, asked, look, opened, press, told
 from train_runs import asking, eventful, plain
-from tui_logs import T0, ending, life, make_run, metrics, ready, screen_text, started, write
+from tui_logs import T0, ending, life, make_run, metrics, ready, sample, screen_text, started, write
 
 from core.commands import ReplaceJudge, Set, name_of
-from core.events import CommandApplied, CommandRejected, Heartbeat, Paused, PhaseStarted, Resumed, StepCompleted
+from core.events import (
+    CommandApplied,
+    CommandRejected,
+    Heartbeat,
+    Paused,
+    PhaseStarted,
+    Resumed,
+    SamplesShown,
+    StepCompleted,
+)
 from core.journal import send
 from core.run_dir import RunDir, RunLock
+from rlaif_tui.pins import Pin, load, pins_file, toggle
 from rlaif_tui.screens.train import TrainScreen
 from rlaif_tui.screens.tune import LIMITS, check_setting
 
@@ -63,7 +74,11 @@ async def test_the_status_line_tells_pace_time_cost_and_memory(full: RunDir) -> 
         line = screen_text(pilot.app).splitlines()[1]
         assert "judge 20/32" in line
         assert "$1.12 of $5" in line
-        assert "812 tok/s  GPU 31.0 GiB  RSS 812 MiB" in line
+        assert "812 tok/s" in line
+        text = screen_text(pilot.app)
+        assert "on box" in text, "a run on another computer: only what its worker tells is known"
+        assert "rss 812 MiB" in text
+        assert "gpu 31.0 GiB" in text
 
 
 async def test_time_left_comes_from_the_events(live: RunDir) -> None:
@@ -236,7 +251,7 @@ async def test_c_turns_the_pages_of_charts(full: RunDir, size: tuple[int, int]) 
             assert "not comparable before 20" in pages[0]
             assert "p95 1.90 s" in pages[2]
             assert "from cache 3" in pages[2]
-            assert "┄" in pages[0].splitlines()[5], "the target lies above what was reached, and is drawn"
+            assert "┄" in pages[0].splitlines()[4], "the target lies above what was reached, and is drawn"
 
 
 async def test_held_out_and_referee_scores_are_points(full: RunDir) -> None:
@@ -299,7 +314,7 @@ async def test_z_fills_the_screen_with_a_chart_and_tab_goes_on(full: RunDir, siz
         assert "judge score 6.80 of 10  not comparable before 20" in text
         # 6.8 points less 5 points a unit of reward, of which the price took 0.28.
         assert "after KL price 5.40" in text
-        assert "KL 5.60" not in text
+        assert "KL 5.60 nats/response" not in text
         assert "sample 1" not in text
         wide = max(len(line) for line in text.splitlines() if line.startswith("╭"))
         assert wide == size[0]
@@ -358,14 +373,36 @@ async def test_a_pinned_prompt_is_followed_through_time(full: RunDir, size: tupl
         assert [line.split()[2] for line in text.splitlines() if " step " in line and "tokens" in line][1:] == [
             "29", "20", "10", "0",
         ]  # fmt: skip
-        screen = pilot.app.screen
-        assert isinstance(screen, TrainScreen)
-        assert screen.memory()["pins"] == ["Give two uses of a paper clip."]
+        assert [pin.text for pin in load(full)] == ["Give two uses of a paper clip."]
         text = await press(pilot, "z", "p")
         assert "pinned" not in text
-        screen.recall({"pins": ["Give two uses of a paper clip.", "never seen", 7]})
-        assert [pin.sample.prompt for pin in screen.pins] == ["Give two uses of a paper clip."]
-        assert screen.memory()["pins"] == ["Give two uses of a paper clip.", "never seen"]
+        assert load(full) == ()
+
+
+async def test_what_was_pinned_elsewhere_is_followed_in_the_files_of_the_run(root: Path) -> None:
+    run = sampled_run(root)
+    write(run, [SamplesShown(step=4, samples=(sample(0, 4), sample(2, 4)))])
+    async with opened(run, SIZES[0]) as pilot:
+        assert "sample 1/2   step 4" in await look(pilot)
+        toggle(run, Pin("p1", "Give two uses of a paper clip."))
+        toggle(run, Pin("", "never asked of the model"))
+        assert "sample 2/3   step 4" in await look(pilot), "what is being read stays"
+        assert "sample 1/3   pinned   step 4" in await press(pilot, "left_square_bracket")
+        text = await press(pilot, "z")
+        steps = [line.split()[2] for line in text.splitlines() if " step " in line and "tokens" in line][1:]
+        assert steps == ["4", "3", "2", "1"]
+        assert text.count("It holds sheets together, and opens a lock.") == 4
+        judged(run.rollouts(5), rollout(5, 1, "A new use."), verdict(7.0))
+        assert "A new use." in await look(pilot)
+        pins_file(run).write_text("rubbish")
+        assert "pinned" not in await look(pilot)
+
+
+async def test_a_pin_that_cannot_be_kept_is_told(full: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlaif_tui.pins.MOST_PINS", 0)
+    async with opened(full, SIZES[0]) as pilot:
+        assert "pinned" not in await press(pilot, "p")
+        assert told(pilot) == "0 prompts are pinned already; let go of one first"
 
 
 async def test_the_layout_is_taken_up_again(full: RunDir) -> None:
@@ -397,17 +434,20 @@ async def test_w_lists_every_warning_with_what_to_do(full: RunDir, size: tuple[i
     write(full, late, at=T0 + 80)
     async with opened(full, size, now=T0 + 90) as pilot:
         text = screen_text(pilot.app)
-        assert "! KL 9.0 nats has been over its target 6 for 5 steps. t raises the KL price (+6 more, w)" in " ".join(
+        assert "✗ 24 % of the judgements fail: its server, its key or its prompt. 4: test the judge" in " ".join(
             text.split()
         )
-        text = " ".join((await press(pilot, "w")).replace("│", " ").split())
+        assert "(+5 more, w)" in " ".join(text.split())
+        text = await press(pilot, "w") + await press(pilot, "end")
+        text = " ".join(text.replace("│", " ").split())
         for words in (
-            "responses are 86 % longer than 29 steps ago while the score rises",
+            "KL 9.0 nats has been over its target 6 for 5 steps: the price of KL rises too slowly.",
             "60 % of the responses are cut at the limit 64",
-            "clip fraction 0.50: updates are too large. t lowers the learning rate",
+            "clip fraction 0.50: updates are too large. t: halve the learning rate to 5e-06",
+            "rlaif-tui set calm learning_rate=5e-06",
             "scores bunch at the top (9.6, spread 0.2)",
-            "31 % of the judgements fail",
-            "$4.50 of the judge's $5 are spent: at the cap it pauses. t raises the cap",
+            "50 in 5 steps; those responses are left out of training",
+            "$4.50 of the judge's $5 are spent: at the cap the run pauses. t: raise the cap",
         ):
             # In the narrow window the border and what lies behind it stand between the lines.
             assert (words if size == SIZES[0] else " ".join(words.split()[:5])) in text

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from ...types import Judge, JudgeFailure, JudgeRequest
+from ...types import Judge, JudgeFailure, JudgeRequest, Verdict
 from .resampling import Figure
 from .statistics import mean, share
 
@@ -41,10 +41,13 @@ class Preference:
 
 
 class ScoredPairJudge:
-    """A judge of single responses as a judge of pairs: the higher score wins, equal ones tie."""
+    """A judge of single responses as a judge of pairs: the higher score wins, equal ones tie.
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    ``finer`` decides between equal scores, where the judge sees more than its score says: caps make scores equal.
+    """
+
+    def __init__(self, judge: Judge, finer: Callable[[Verdict], float] = lambda _: 0.0) -> None:
+        self._judge, self._finer = judge, finer
 
     async def compare(self, request: JudgeRequest, other_response: str) -> PairVerdict | JudgeFailure:
         other = JudgeRequest(
@@ -55,7 +58,10 @@ class ScoredPairJudge:
             # A blank response plainly loses; it is the one failure that says something of the response.
             if isinstance(result, JudgeFailure) and result.status != "skipped_empty":
                 return result
-        first, second = (-1.0 if isinstance(result, JudgeFailure) else result.score for result in results)
+        blank = (-1.0, 0.0)
+        first, second = (
+            blank if isinstance(result, JudgeFailure) else (result.score, self._finer(result)) for result in results
+        )
         winner: Winner = "tie" if first == second else "A" if first > second else "B"
         return Preference(winner, math.fsum(result.cost_usd for result in results))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +83,17 @@ def of_sums(
     return bootstrapped(of_clusters, len(table), seed, value, vectorized=True)
 
 
+_filters = threading.Lock()
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Without warnings. One thread at a time: the filters are the process's, and each would put back the other's."""
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def bootstrapped(statistic: Callable[..., Any], clusters: int, seed: int, value: float, *, vectorized: bool) -> Figure:
     """The percentile interval of scipy's bootstrap, where the statistic is defined in nearly all resamples.
 
@@ -91,8 +104,7 @@ def bootstrapped(statistic: Callable[..., Any], clusters: int, seed: int, value:
 
     if clusters < 2:
         return Figure(value, None, "one prompt alone says nothing of the spread over prompts")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # scipy's own interval of a distribution with gaps is not used
+    with unwarned(), np.errstate(all="ignore"):  # scipy's own interval of a distribution with gaps is not used
         result = bootstrap(
             (np.arange(clusters),), statistic, n_resamples=RESAMPLES, batch=BATCH, vectorized=vectorized,
             method="percentile", rng=np.random.default_rng(seed),
