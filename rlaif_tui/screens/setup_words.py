@@ -11,7 +11,7 @@ from core.config_schema import Key, toml_value
 
 from ..desks.setup import CHECKS, CheckLine, Preflight
 from ..desks.setup_form import ESSENTIAL, Checked, Form, form_keys, group_of, text_of
-from ..text import clip, safe, wrap, wrap_at_most
+from ..text import clip, one_line, wrap, wrap_at_most
 from ..widgets.rows import Cell, Column
 from ..words import span
 from .overlay import Line
@@ -71,7 +71,7 @@ def key_help(key: Key, form: Form, checked: Checked) -> str:
     facts += [f"default {toml_value(key.default)}", key.allowed]
     lines = [f"{key.path} = {clip(form.texts[key.path], 200)}", key.meaning, "; ".join(facts)]
     if sentence := checked.wrong.get(key.path):
-        lines.append(f"✗ {safe(sentence)}")
+        lines.append(f"✗ {one_line(sentence)}")
     return "\n".join(lines)
 
 
@@ -162,4 +162,4 @@ def start_question(form: Form, preflight: Preflight | None, money: str = "") -> 
     failed = [line.name for line in told.values() if line.ok is False]
     if failed:
         lines.append(f"✗ the preflight failed at: {', '.join(failed)}")
-    return "\n".join(safe(line) for line in lines)
+    return "\n".join(one_line(line) for line in lines)
