@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-CORES := -n auto --dist loadfile
+CORES := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check bench demo-model
 .DEFAULT_GOAL := demo

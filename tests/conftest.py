@@ -60,8 +60,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long forms out unless a marker expression asks for them."""
+    """Leave the long forms out unless a marker expression asks for them; files with a slow test go first.
+
+    They mostly wait, and at the end there would be nothing to do meanwhile.
+    """
     if not config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -38,6 +38,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_train_prints_one_object_and_lines_apart(cli: Cli) -> None:
     cli("init")
     done = subprocess.run(

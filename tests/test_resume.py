@@ -114,6 +114,7 @@ def test_a_run_nothing_disturbed_is_complete(whole: RunDir) -> None:
     assert not is_alive(whole)
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_nothing_in_the_end(place: Path, whole: RunDir, forks: Forks) -> None:  # noqa: F811
     run, draw, kills = prepare_run(config(place), place / "runs", "killed"), random.Random(1), 0
     send(run, Set(id="wish", name="kl_coef", value=0.5))
