@@ -68,8 +68,7 @@ def _write(folder: Path, earlier: list[Path], state: RunState) -> int:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError as error:
         raise OutputError(
-            "TensorBoard's writer is not installed; 'pip install rlaif-tui[tensorboard]' adds it, "
-            "and --metrics FILE works without"
+            "TensorBoard's writer is not installed; 'pip install tensorboard' adds it, and --metrics FILE works without"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{os.getpid()}.part"
