@@ -226,8 +226,8 @@ def _earlier(context: typer.Context, named: list[str], show: str, as_json: bool)
         refuse("name one run whose comparisons to look at, such as: rlaif-tui compare RUN --list", USAGE)
     run = find_run(context, named[0])
     if show:
-        newest = comparisons(run)[0] if show == NEWEST and comparisons(run) else None
-        known = read(newest or folder_of(run) / f"{Path(show).name}{SUFFIX}")
+        newest = comparisons(run)[:1] if show == NEWEST else []
+        known = read(newest[0] if newest else folder_of(run) / f"{Path(show).name}{SUFFIX}")
         if known is None:
             raise RunDirError(f"run '{run.name}' has no comparison '{show}'; --list shows those there are")
         return show_result(known, as_json, cut=False)

@@ -56,15 +56,7 @@ class AskingView(RatingView):
 
     def do(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> None:
         """Work beside the keys; what was begun in this group before is given up."""
-        begin(self, partial(self._guarded, work), group=group)
-
-    async def _guarded(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        try:
-            await work()
-        except RlaifError as error:
-            self.tell(str(error), error=True)
-        except Exception as error:  # noqa: BLE001 a fault in one look must not close the window on a live run
-            self.tell(f"This could not be done ({type(error).__name__}: {str(error)[:200]})", error=True)
+        begin(self, partial(self.guarded, work), group=group)
 
     def ask_for(self, query: Query, *, top: bool = False) -> None:
         """List by this query from now on; the cursor stays on its prompt, or goes to the first one."""

@@ -98,7 +98,7 @@ class RatingView(VotingView):
         try:
             await self.desk.rate(marking.look, marking.row, marking.replies[marking.pane][0], score)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
             return False
         return True
 

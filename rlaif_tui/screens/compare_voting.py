@@ -31,10 +31,6 @@ class VotingView(View):
         self.round: Round | None = None
         """The round that is voted on now."""
 
-    def tell(self, text: str, *, error: bool = False) -> None:
-        """A message in the corner; its text may be anyone's."""
-        self.notify(one_line(text), severity="error" if error else "information", markup=False)
-
     async def begin_round(self, items: tuple[Item, ...], first: Item | None) -> None:
         """Vote on these that have no vote of this person's yet."""
         queue = queue_of(self.look, items, first)
@@ -79,7 +75,7 @@ class VotingView(View):
         try:
             await self.desk.vote(round_.look, round_.item, round_.choice(round_.item, message.side))
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
             return
         round_.voted()
         await self.show_next()
@@ -104,7 +100,7 @@ class VotingView(View):
         try:
             await self.desk.vote(round_.look, last, None)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
             return
         round_.undone()
         await self.show_next()

@@ -225,7 +225,3 @@ class JudgeView(View):
             if not isinstance(self.app, TellsFaults):
                 raise
             self.app.tell_fault(error)
-
-    def tell(self, words: str, severity: Any = "information") -> None:
-        """Say something in passing."""
-        self.app.notify(one_line(words), severity=severity, markup=False)

@@ -93,7 +93,7 @@ class PlayScreen(RateView):
         facts, known = await self.desk.facts(), await self.desk.history()
         self.options = Options(draw=facts.draw, system=facts.system)
         if facts.problem:
-            self.tell(facts.problem, error=True)
+            self.tell(facts.problem, "error")
         if known:
             self.desk.show(known[-1])
             if not self.typed.strip():

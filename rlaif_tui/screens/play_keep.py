@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from core.errors import RlaifError
 from core.types import Message
 
 from ..background import begin
 from ..clipboard import copy_text
 from ..desks.play import PlayDesk
 from ..desks.play_state import Exchange, Look
-from ..text import clip, one_line
+from ..text import clip
 from ..widgets.rows import Column
 from .dialogs import AskChoice, Choice
 from .judge_ask import PickScreen
@@ -45,23 +44,14 @@ class KeepView(View):
         """Put an earlier exchange where it can be read and sent again."""
         raise NotImplementedError
 
-    def tell(self, text: str, *, error: bool = False) -> None:
-        """Say it in a corner; the text is made safe here."""
-        self.notify(one_line(text), severity="error" if error else "information", markup=False)
-
     def do(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Work beside the keys; an expected error is one sentence, any other is told and ends nothing."""
+        """Work beside the keys, and show at once what came of it."""
 
-        async def guarded() -> None:
-            try:
-                await work()
-            except RlaifError as error:
-                self.tell(str(error), error=True)
-            except Exception as error:  # noqa: BLE001 a fault in what one key does must not close the window
-                self.tell(f"This could not be done ({type(error).__name__}: {str(error)[:200]})", error=True)
+        async def and_look() -> None:
+            await self.guarded(work)
             await self.poll()
 
-        begin(self, guarded)
+        begin(self, and_look)
 
     def chat(self) -> tuple[Message, ...]:
         """The messages of what is in view, else what is typed."""

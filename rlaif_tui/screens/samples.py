@@ -222,7 +222,7 @@ class SamplesScreen(AskingView):
         try:
             await self.desk.toggle_pin(row)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
         await self.poll()
 
     def action_step(self, by: int) -> None:

@@ -59,7 +59,7 @@ class AskingView(RatingView):
         try:
             await work()
         except Exception as error:  # noqa: BLE001 a fault in what one look does must not close the window on a live run
-            self.tell(f"This could not be shown ({type(error).__name__}: {str(error)[:200]})", error=True)
+            self.tell(f"This could not be shown ({type(error).__name__}: {str(error)[:200]})", "error")
 
     async def load(self) -> None:
         """List the rows that are wanted now."""

@@ -11,7 +11,6 @@ from core.errors import RlaifError
 from ..desks.checks import NO_CHECKS
 from ..desks.samples import SamplesDesk
 from ..desks.samples_rows import Row
-from ..text import one_line
 from ..widgets.line import Field, FieldLine
 from .samples_ask import AskLine
 from .samples_rating import RatingFrame, Round, shuffled
@@ -31,10 +30,6 @@ class RatingView(View):
         """The round that is rated now."""
         self.checks = NO_CHECKS
         """What people have said over the run, and whether more is wanted."""
-
-    def tell(self, text: str, *, error: bool = False) -> None:
-        """A message in the corner; its text may be anyone's."""
-        self.notify(one_line(text), severity="error" if error else "information", markup=False)
 
     async def begin_round(self, rows: Sequence[Row], first: Row | None) -> None:
         """Rate these that have no score of this person yet, in an order that tells nothing; ``first`` before all."""
@@ -74,7 +69,7 @@ class RatingView(View):
         try:
             await self.desk.not_now(self.checks.asked)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
         await self.check()
 
     async def _show_next(self) -> None:
@@ -85,7 +80,7 @@ class RatingView(View):
             return
         detail, note = await self.desk.detail(row), self.round.note
         if detail.problem:
-            self.tell(detail.problem, error=True)
+            self.tell(detail.problem, "error")
             self.round.skip()
             await self._show_next()
             return
@@ -102,7 +97,7 @@ class RatingView(View):
         try:
             await self.desk.rate(self.round.row, message.score, self.round.note)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
             return
         self.round.rated(message.score)
         await self._show_next()
@@ -130,7 +125,7 @@ class RatingView(View):
         try:
             await self.desk.rate(last[0], None)
         except RlaifError as error:
-            self.tell(str(error), error=True)
+            self.tell(str(error), "error")
             return
         self.round.undone()
         await self._show_next()

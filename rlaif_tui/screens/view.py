@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from core.errors import RlaifError
 from core.run_dir import RunDir
 
+from ..text import one_line
 from ..widgets.keybar import KeyBar
 from ..widgets.line import Sentence
 from ..widgets.tabs import Head, HeadLine
@@ -48,7 +51,7 @@ class View(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_HEIGHT, "-low"), (22, "-mid"), (30, "-tall")]  # noqa: RUF012
 
     class GoAsked(Message):
-        """The person wants another screen: runs, setup, data, judge, train or samples."""
+        """The person wants another screen, named by the id of its place."""
 
         def __init__(self, screen: str) -> None:
             super().__init__()
@@ -66,6 +69,19 @@ class View(Screen[None]):
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Take up what ``memory`` gave, perhaps of an older version: what does not fit is ignored."""
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """A message in the corner; its text may be anyone's."""
+        self.notify(one_line(text), severity=severity, markup=False)
+
+    async def guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this; an expected error is one sentence, any other is told and does not close the window on a live run."""
+        try:
+            await work()
+        except RlaifError as error:
+            self.tell(str(error), "error")
+        except Exception as error:  # noqa: BLE001 a fault in what one key does must not end anything else
+            self.tell(f"This could not be done ({type(error).__name__}: {str(error)[:200]})", "error")
 
     def explain(self) -> Sequence[Line]:
         """What the figures here mean, for the help: (name, one sentence)."""
